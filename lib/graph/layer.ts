@@ -1,0 +1,70 @@
+import type { Tensor } from '../program/tensor.js';
+import type { AttributeValues, OpDefinition } from '../program/op.js';
+import type { Target } from '../program/op.js';
+import type { Initializer } from '../initializers/index.js';
+import type { Fit, Shape } from './shape.js';
+import type { Value } from './value.js';
+
+/** Something JSON can hold; layer options are. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+export interface ParameterSpec {
+  /** `w`, `b`, `gamma`, ...: the part of the name after the dot. */
+  name: string;
+  shape: readonly number[];
+  init: Initializer;
+  /** `false` for running statistics: they live in the category `state` and get no gradient. */
+  trainable: boolean;
+  /** For initialisation: inputs and outputs that one weight connects, counted over the window. */
+  fanIn: number;
+  fanOut: number;
+}
+
+/**
+ * A kind of layer: its options, shape rule, parameters, and forward pass as ops. The backward pass
+ * follows from the ops.
+ */
+export interface LayerDefinition<Options extends object = object> {
+  /** The factory's name: `conv2d`. Stands in JSON. */
+  readonly kind: string;
+  /** Names are `<prefix><number>`: `conv1`. Empty for layers without a name of their own (`add`). */
+  readonly prefix: string;
+  /** Number of inputs, or 'many'. */
+  readonly arity: number | 'many';
+  /** The volume after the layer; throws ShapeError. `fit` is the network's when the layer has none. */
+  shape(inputs: readonly Shape[], options: Options, context: { fit: Fit }): Shape;
+  parameters?(inputs: readonly Shape[], options: Options): readonly ParameterSpec[];
+  forward(scope: ForwardScope, inputs: readonly Tensor[], options: Options): Tensor;
+}
+
+/** What a layer's forward pass emits ops through. */
+export interface ForwardScope {
+  readonly mode: 'train' | 'infer';
+  readonly dtype: 'float32' | 'float64';
+  /** The layer's name, unique in the network. */
+  readonly layer: string;
+  /** The network's `fit`; a layer's own option goes first. */
+  readonly fit: Fit;
+  /** The shape that the layer's rule gave. */
+  readonly outputShape: Shape;
+  parameter(name: string): Tensor;
+  /** A new activation. */
+  tensor(shape: readonly number[], options?: { name?: string; batched?: boolean; dtype?: 'uint8' | 'int32' }): Tensor;
+  emit(op: OpDefinition, attributes: AttributeValues, operands: Record<string, Tensor | Target | undefined>): void;
+  /** An instruction that changes state at the end of the step and reads the commit flag. */
+  commit(op: OpDefinition, attributes: AttributeValues, operands: Record<string, Tensor | Target | undefined>): void;
+  /** The same elements under another shape. */
+  reshape(x: Tensor, shape: readonly number[]): Tensor;
+  /** Joins along channels: without a copy where the inputs can be written in place. */
+  concat(xs: readonly Tensor[]): Tensor;
+}
+
+/** A layer with its options: call it with values. Applied twice it shares its parameters. */
+export interface Layer {
+  (...inputs: Value[]): Value;
+  readonly kind: string;
+  readonly options: Readonly<Record<string, Json | undefined>>;
+  /** The name that the user gave. */
+  readonly givenName: string | undefined;
+  readonly definition: LayerDefinition;
+}

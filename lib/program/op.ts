@@ -1,0 +1,84 @@
+import type { Access } from './program.js';
+import type { Tensor } from './tensor.js';
+
+export type AttributeType = 'int32' | 'float32' | 'int64';
+export type AttributeValues = Record<string, number | bigint>;
+
+export interface OperandSpec {
+  name: string;
+  role: 'in' | 'out';
+  optional?: boolean;
+}
+
+/** Elements affine in the batch. */
+export interface Extent {
+  fixed: number;
+  perImage: number;
+}
+
+/**
+ * One op in TypeScript: the twin of an entry of `native/ops/<family>.h` (a contract test compares the
+ * two), with what only the compiler needs: workspace, in-place permissions, and the gradient.
+ */
+export interface OpDefinition {
+  readonly name: string;
+  readonly operands: readonly OperandSpec[];
+  readonly attributes: Readonly<Record<string, AttributeType>>;
+  /** Pairs [out, in] that may be one buffer. */
+  readonly inPlace?: readonly (readonly [string, string])[];
+  /** Bytes of the operand `workspace`, where the op has one. */
+  workspace?(attributes: AttributeValues, operands: Operands, dtype: 'float32' | 'float64'): Extent;
+  /** Emits the gradient; absent where there is none. */
+  backward?(g: GradientScope): void;
+}
+
+export type Operands = Record<string, Tensor | undefined>;
+
+/** What an op's `backward` works with: its own instruction, and the gradients around it. */
+export interface GradientScope {
+  readonly attributes: AttributeValues;
+  readonly layer: string;
+  operand(name: string): Tensor;
+  /** Undefined when the optional operand was left out. */
+  optionalOperand(name: string): Tensor | undefined;
+  /** The gradient by an output; undefined when nothing depends on it. */
+  gradientOf(output: string): Tensor | undefined;
+  /** Whether anyone needs the gradient by this input. */
+  wants(input: string): boolean;
+  /**
+   * Contributes to the gradients of the named inputs through one instruction. `emit` receives an
+   * operand for each wanted one (Overwrite for the first contribution, Accumulate after it), undefined
+   * for the others; not called when none is wanted.
+   */
+  contribute(
+    inputs: readonly string[],
+    emit: (gradients: Record<string, Target | undefined>) => void,
+  ): void;
+  /** The gradient by the input *is* this tensor (addition, reshape): no instruction where none is needed. */
+  pass(input: string, gradient: Tensor): void;
+  emit(op: OpDefinition, attributes: AttributeValues, operands: Record<string, Tensor | Target | undefined>): void;
+  temporary(shape: readonly number[], options: { batched: boolean; name: string; category?: 'workspace' | 'activationGradients' }): Tensor;
+}
+
+/** An operand that is written, and how. */
+export interface Target {
+  tensor: Tensor;
+  access: Exclude<Access, 'read'>;
+}
+
+const definitions = new Map<string, OpDefinition>();
+
+/** Registers an op's TypeScript twin. */
+export function defineOp<const D extends OpDefinition>(definition: D): D {
+  if (definitions.has(definition.name)) throw new Error(`op ${definition.name} is defined twice`);
+  definitions.set(definition.name, definition);
+  return definition;
+}
+
+export function listOps(): readonly OpDefinition[] {
+  return [...definitions.values()];
+}
+
+export function findOp(name: string): OpDefinition | undefined {
+  return definitions.get(name);
+}
