@@ -28,8 +28,27 @@ export interface OpDefinition {
   readonly inPlace?: readonly (readonly [string, string])[];
   /** Bytes of the operand `workspace`, where the op has one. */
   workspace?(attributes: AttributeValues, operands: Operands, dtype: 'float32' | 'float64'): Extent;
+  /** Absent for ops that make no sense alone (`sgd`, `checkFinite`). */
+  readonly eager?: EagerForm;
   /** Emits the gradient; absent where there is none. */
   backward?(g: GradientScope): void;
+}
+
+/**
+ * The op as a function over eager tensors, `device.ops.<name>(...inputs, options)`: what the options
+ * mean, and what comes out. Shapes here include the batch.
+ */
+export interface EagerForm {
+  attributes(
+    shapes: Readonly<Record<string, readonly number[] | undefined>>,
+    options: Readonly<Record<string, unknown>>,
+  ): AttributeValues;
+  /** Outputs to allocate; optional ones that are left out here are not computed. `dtype` defaults to the compute type. */
+  outputs(
+    shapes: Readonly<Record<string, readonly number[] | undefined>>,
+    attributes: AttributeValues,
+    options: Readonly<Record<string, unknown>>,
+  ): Record<string, { shape: readonly number[]; dtype?: 'uint8' | 'int32' }>;
 }
 
 export type Operands = Record<string, Tensor | undefined>;
