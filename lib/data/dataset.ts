@@ -1,0 +1,63 @@
+import type { Shape } from '../graph/shape.js';
+
+export type ImageArray = Uint8Array | Float32Array;
+export type TargetArray = Int32Array | Float32Array;
+
+/** Where a data set writes samples: one behind the other from the start of each array. */
+export interface SampleArrays {
+  /** `[n, height, width, channels]` of the set's `dtype`. */
+  x: ImageArray;
+  /** `[n, ...target.shape]`; class indices (int32) unless the set says otherwise. */
+  target: TargetArray;
+}
+
+/** What is learned: a class index a sample, or numbers of a shape. */
+export interface TargetKind {
+  dtype: 'int32' | 'float32';
+  shape: Shape;
+}
+
+/** Samples by number. Images are `[height, width, channels]`, values as stored (bytes 0 to 255). */
+export interface Dataset {
+  /** Number of samples; `Infinity` where only the end of a stream tells it. */
+  readonly length: number;
+  readonly shape: Shape;
+  readonly dtype: 'uint8' | 'float32';
+  /** Names of the classes, by index. */
+  readonly classes?: readonly string[];
+  /** Absent: one class index a sample. */
+  readonly target?: TargetKind;
+  /** True for streams: samples can be had in their own order only, from 0 on. */
+  readonly sequential?: boolean;
+  /**
+   * Writes the samples of these indices into the arrays, in this order. Returns how many there were
+   * when a stream ends before; nothing when all.
+   */
+  read(
+    indices: Uint32Array,
+    into: SampleArrays,
+    signal?: AbortSignal,
+  ): Promise<number | void> | number | void;
+}
+
+/** What a data set without a `target` gives: one class index a sample. */
+export const classIndex: TargetKind = { dtype: 'int32', shape: [] };
+
+export function targetOf(set: Dataset): TargetKind {
+  return set.target ?? classIndex;
+}
+
+export function elementsOf(shape: Shape): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** Arrays for n samples of a set. */
+export function sampleArrays(set: Dataset, n: number): SampleArrays {
+  const { dtype, shape } = targetOf(set);
+  const x = n * elementsOf(set.shape);
+  const target = n * elementsOf(shape);
+  return {
+    x: set.dtype === 'uint8' ? new Uint8Array(x) : new Float32Array(x),
+    target: dtype === 'int32' ? new Int32Array(target) : new Float32Array(target),
+  };
+}

@@ -1,0 +1,6 @@
+export { fromArrays, type ArrayOptions } from './arrays.js';
+export { batches, type Batch, type BatchOptions, type DataPosition } from './batches.js';
+export type { Dataset, SampleArrays, TargetKind } from './dataset.js';
+export { fashionMnist, mnist, type IdxFolderOptions, type TrainAndTest } from './mnist.js';
+export { fromAsyncIterable, type StreamOptions, type StreamSample } from './stream.js';
+export { split, subset, take } from './subsets.js';

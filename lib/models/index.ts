@@ -1,0 +1,1 @@
+export { lenet, type LenetOptions } from './lenet.js';
