@@ -43,16 +43,29 @@ struct FieldTypeOf<std::int64_t> {
 
 enum class Role : std::uint8_t { In, Out };
 
+// What an operand holds. `Compute` is float32 or float64, one and the same for all such operands of a
+// call; `Bytes` is uint8 (workspace); `Other` is what the family's check says.
+enum class Element : std::uint8_t { Compute, Int32, Bytes, Other };
+
 struct Operand {
   const char* name;
   Role role;
   bool optional;
+  Element element;
 };
 
-constexpr Operand in(const char* name) { return {name, Role::In, false}; }
-constexpr Operand out(const char* name) { return {name, Role::Out, false}; }
-constexpr Operand optionalIn(const char* name) { return {name, Role::In, true}; }
-constexpr Operand optionalOut(const char* name) { return {name, Role::Out, true}; }
+constexpr Operand in(const char* name, Element e = Element::Compute) {
+  return {name, Role::In, false, e};
+}
+constexpr Operand out(const char* name, Element e = Element::Compute) {
+  return {name, Role::Out, false, e};
+}
+constexpr Operand optionalIn(const char* name, Element e = Element::Compute) {
+  return {name, Role::In, true, e};
+}
+constexpr Operand optionalOut(const char* name, Element e = Element::Compute) {
+  return {name, Role::Out, true, e};
+}
 
 constexpr int kMaxOperands = 10;
 
@@ -68,7 +81,8 @@ constexpr int operandCount(const OpInfo& op) {
   return n;
 }
 
-// Checks shared by the headers. They throw `Error`; the caller adds the op's name.
+// Checks shared by the headers. A rule is a sentence about the operands. They throw `Error`; checkCall
+// adds the op's name and the operands' shapes.
 inline void requireShape(bool holds, const char* rule) {
   if (!holds) throw Error(ErrorCode::InvalidShape, rule);
 }
@@ -83,6 +97,17 @@ inline bool sameShape(const View& a, const View& b) {
 }
 inline bool isFloat(const View& v) {
   return v.dtype == DType::Float32 || v.dtype == DType::Float64;
+}
+inline bool isVector(const View& v, std::int64_t length) {
+  return v.rank == 1 && v.size[0] == length;
+}
+// An output that is the op's own result, not a sum of contributions.
+inline void requireOverwrite(const View& v, const char* rule) {
+  requireArgument(!v.accumulates(), rule);
+}
+inline void requireWorkspace(const View& v, std::int64_t bytes) {
+  requireArgument(v.rank == 1 && v.size[0] >= bytes && !v.accumulates(),
+                  "workspace is a vector of bytes, overwritten, as long as the op needs");
 }
 
 }  // namespace striate

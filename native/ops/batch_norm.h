@@ -1,0 +1,101 @@
+// Batch normalisation over all axes but the last (Ioffe and Szegedy, arXiv:1502.03167):
+//   y = (x - mean) * gamma / sqrt(variance + epsilon) + beta
+// x and y are [n, C] or [n, H, W, C]; everything else is [C]. With m = elements / C:
+//   mean = sum x / m, variance = M2 / m, unbiased = M2 / (m - 1), M2 = sum (x - mean)^2.
+// Statistics are combined as (count, mean, M2) over parts whose borders depend on the shape alone.
+// Gradient, with xhat = (x - mean) / sqrt(variance + epsilon):
+//   dbeta = sum dy, dgamma = sum dy * xhat,
+//   dx = gamma / sqrt(variance + epsilon) * (dy - (dbeta + xhat * dgamma) / m).
+// batchNormUpdate moves the running statistics, if control.commit is set:
+//   running = (1 - momentum) * running + momentum * new (PyTorch; the variance with m / (m - 1)).
+#pragma once
+#include "ops/op.h"
+
+namespace striate::ops {
+
+struct BatchNorm {
+  enum Op : int { Forward, Inference, Backward, Update };
+
+  struct Attributes {
+    float epsilon;
+    float momentum;
+  };
+  static constexpr Field fields[] = {STRIATE_FIELD(Attributes, epsilon),
+                                     STRIATE_FIELD(Attributes, momentum)};
+
+  // y may be x, dx may be dy.
+  static constexpr OpInfo ops[] = {
+      {"batchNorm",
+       {in("x"), in("gamma"), in("beta"), out("y"), out("mean"), out("variance"), out("unbiased"),
+        out("workspace", Element::Bytes)}},
+      {"batchNormInference",
+       {in("x"), in("gamma"), in("beta"), in("mean"), in("variance"), out("y")}},
+      {"batchNormBackward",
+       {in("x"), in("gamma"), in("mean"), in("variance"), in("dy"), optionalOut("dx"),
+        optionalOut("dgamma"), optionalOut("dbeta"), out("workspace", Element::Bytes)}},
+      {"batchNormUpdate",
+       {in("mean"), in("unbiased"), out("runningMean"), out("runningVariance")}},
+  };
+
+  // The pixels are cut into at most this many parts; each leaves two doubles a channel in the
+  // workspace. Four more hold what the last pass multiplies and adds.
+  static constexpr std::int64_t kParts = 32;
+  STRIATE_HD static std::int64_t workspaceBytes(std::int64_t channels) {
+    return (2 * kParts + 4) * 8 * channels;
+  }
+
+  static void check(int op, const Attributes& a, const View* v) {
+    requireArgument(a.epsilon >= 0 && a.epsilon < 1e30f, "epsilon is a number, not negative");
+    requireArgument(a.momentum >= 0 && a.momentum <= 1, "momentum lies between 0 and 1");
+    if (op == Update) {
+      for (int i = 0; i < 4; ++i) requireShape(isVector(v[i], v[0].size[0]), "all are vectors [C]");
+      requireArgument(v[2].accumulates() && v[3].accumulates(),
+                      "the running statistics are updated: access is Accumulate");
+      return;
+    }
+    const View& x = v[0];
+    const std::int64_t channels = x.channels();
+    requireShape(x.rank == 2 || x.rank == 4, "x is [n, C] or [n, H, W, C]");
+    const auto vectors = [&](int begin, int end) {
+      for (int i = begin; i < end; ++i)
+        requireShape(!v[i] || isVector(v[i], channels),
+                     "gamma, beta and the statistics are vectors [C]");
+    };
+    if (op == Inference) {
+      vectors(1, 5);
+      requireShape(sameShape(x, v[5]), "y has the shape of x");
+      return;
+    }
+    requireShape(x.pixels() > 1, "training has more than one value for each channel");
+    if (op == Forward) {
+      vectors(1, 3);
+      requireShape(sameShape(x, v[3]), "y has the shape of x");
+      vectors(4, 7);
+      for (int i = 4; i < 7; ++i) requireOverwrite(v[i], "the statistics are overwritten");
+      requireWorkspace(v[7], workspaceBytes(channels));
+      return;
+    }
+    vectors(1, 4);
+    requireShape(sameShape(x, v[4]), "dy has the shape of x");
+    requireShape(!v[5] || sameShape(x, v[5]), "dx has the shape of x");
+    vectors(6, 8);
+    requireWorkspace(v[8], workspaceBytes(channels));
+  }
+
+  template <class T>
+  STRIATE_HD static T value(T x, T mean, T scale, T beta) {
+    return (x - mean) * scale + beta;
+  }
+  // dx = scale * (dy - offset - (x - mean) * slope), with scale = gamma / sqrt(variance + epsilon),
+  // offset = dbeta / m, slope = dgamma / (m * sqrt(variance + epsilon)).
+  template <class T>
+  STRIATE_HD static T gradient(T x, T dy, T mean, T scale, T offset, T slope) {
+    return scale * (dy - offset - (x - mean) * slope);
+  }
+  template <class T>
+  STRIATE_HD static T moved(T running, T current, T momentum) {
+    return (T(1) - momentum) * running + momentum * current;
+  }
+};
+
+}  // namespace striate::ops
