@@ -1,0 +1,13 @@
+export const packageRoot: string;
+export const version: string;
+export const isClone: boolean;
+export function sourceHash(): string;
+export function platformName(): string;
+export function cacheFolder(): string;
+export const packageAddon: string;
+export interface AddonCandidate {
+  /** 'STRIATE_ADDON', 'package', the platform package's name, or 'cache'. */
+  from: string;
+  path: string | undefined;
+}
+export function addonCandidates(): AddonCandidate[];

@@ -1,0 +1,10 @@
+export function findProgram(names: readonly string[], folders?: readonly string[]): string | undefined;
+export function programVersion(path: string, args?: readonly string[]): string | undefined;
+export interface BuildTool {
+  name: string;
+  names: string[];
+  debian: string;
+}
+export const buildTools: readonly BuildTool[];
+export const installTools: string;
+export function missingTools(): string | undefined;
