@@ -12,26 +12,10 @@ void relu(const Call& call) {
   ThreadPool& threads = call.context.threads;
   forFloatType(v[0].dtype, [&](auto type) {
     using T = decltype(type);
-    if (call.op == Relu::Forward) {
-      const View &x = v[0], &y = v[1];
-      forEachRun(threads, {&x, &y}, [&](std::int64_t pixel, std::int64_t c, std::int64_t count) {
-        const T* from = x.as<T>() + pixel * x.pitch + c;
-        T* to = y.as<T>() + pixel * y.pitch + c;
-        for (std::int64_t i = 0; i < count; ++i) to[i] = Relu::value(from[i]);
-      });
-      return;
-    }
-    const View &y = v[0], &dy = v[1], &dx = v[2];
-    const T keep = dx.accumulates() ? T(1) : T(0);
-    forEachRun(threads, {&y, &dy, &dx}, [&](std::int64_t pixel, std::int64_t c, std::int64_t count) {
-      const T* out = y.as<T>() + pixel * y.pitch + c;
-      const T* from = dy.as<T>() + pixel * dy.pitch + c;
-      T* to = dx.as<T>() + pixel * dx.pitch + c;
-      if (keep == T(0))
-        for (std::int64_t i = 0; i < count; ++i) to[i] = Relu::slope(out[i]) > T(0) ? from[i] : T(0);
-      else
-        for (std::int64_t i = 0; i < count; ++i) to[i] += Relu::slope(out[i]) > T(0) ? from[i] : T(0);
-    });
+    if (call.op == Relu::Forward)
+      map<T>(threads, v[0], v[1], [](T x) { return Relu::value(x); });
+    else
+      map<T>(threads, v[0], v[1], v[2], [](T y, T dy) { return Relu::slope(y) > T(0) ? dy : T(0); });
   });
 }
 

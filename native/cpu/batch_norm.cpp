@@ -1,0 +1,309 @@
+// Batch normalisation; see ops/batch_norm.h. Two passes over memory each way: sums by channel, then the
+// volume. The first pass cuts the pixels into parts, a part into chunks small enough for the cache: a
+// chunk is summed in the element type (first its mean, then M2 about that mean), chunks and parts are
+// combined in double, in order.
+#include "ops/batch_norm.h"
+
+#include "cpu/rows.h"
+#include "cpu/vector_math.h"
+
+namespace striate::cpu::STRIATE_ISA {
+
+using ops::BatchNorm;
+
+namespace {
+constexpr std::int64_t kChunkRows = 32;    // rows that stay in the cache between mean and M2
+constexpr std::int64_t kBlock = 128;       // channels, or wide-row elements, that are summed at a time
+constexpr std::int64_t kPartPixels = 256;  // fewest pixels that make a part of their own
+static_assert(WideRows::kWidth <= kBlock);
+
+// The work of the first pass: `parts` ranges of pixels times `blocks` ranges of channels.
+struct Split {
+  std::int64_t pixels, parts, blocks;
+  WideRows rows;
+
+  STRIATE_HD Split(const View& x, bool dense)
+      : pixels(x.pixels()),
+        parts(larger(smaller(BatchNorm::kParts, x.pixels() / kPartPixels), 1)),
+        blocks(ceilDivide(x.channels(), kBlock)),
+        rows(x.channels(), dense) {}
+
+  STRIATE_HD std::int64_t begin(std::int64_t part) const { return part * pixels / parts; }
+  STRIATE_HD std::int64_t count(std::int64_t part) const { return begin(part + 1) - begin(part); }
+};
+
+// Two doubles a channel for each part, then up to four vectors for the second pass.
+struct Workspace {
+  double* sums;
+  std::int64_t channels;
+
+  STRIATE_HD Workspace(const View& v, std::int64_t c) : sums(v.as<double>()), channels(c) {}
+  STRIATE_HD double* part(std::int64_t p, int which) const { return sums + (2 * p + which) * channels; }
+  template <class T>
+  STRIATE_HD T* vector(int which) const {
+    return reinterpret_cast<T*>(sums + (2 * BatchNorm::kParts + which) * channels);
+  }
+};
+
+// Sums of wide rows become sums of channels.
+template <class T>
+STRIATE_HD void fold(T* sums, std::int64_t width, std::int64_t channels) {
+  for (std::int64_t i = channels; i < width; i += channels)
+    for (std::int64_t c = 0; c < channels; ++c) sums[c] += sums[i + c];
+}
+
+// Mean and M2 of pixels [begin, end), channels [c0, c0 + width / fold).
+template <class T>
+STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin, std::int64_t end,
+                        std::int64_t c0, std::int64_t width, double* mean, double* m2) {
+  const std::int64_t channels = rows.fold > 1 ? rows.channels : width;
+  const std::int64_t chunk = kChunkRows * rows.fold;
+  double seen = 0;
+  for (std::int64_t c = 0; c < channels; ++c) mean[c] = m2[c] = 0;
+  for (std::int64_t b = begin; b < end; b += chunk) {
+    const std::int64_t e = smaller(b + chunk, end);
+    const double pixels = double(e - b);
+    T sums[kBlock] = {}, center[kBlock];
+    const auto each = [&](const auto& body) {
+      for (std::int64_t p = b; p < e; p += rows.fold)
+        body(at<T>(x, p, c0), rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width);
+    };
+    each([&](const T* from, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) sums[i] += from[i];
+    });
+    fold(sums, width, channels);
+    for (std::int64_t i = 0; i < width; i += channels)
+      for (std::int64_t c = 0; c < channels; ++c) center[i + c] = sums[c] / T(pixels);
+    for (T& sum : sums) sum = T(0);
+    each([&](const T* from, std::int64_t count) {
+      for (std::int64_t i = 0; i < count; ++i) sums[i] += (from[i] - center[i]) * (from[i] - center[i]);
+    });
+    fold(sums, width, channels);
+    const double total = seen + pixels;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const double delta = double(center[c]) - mean[c];
+      mean[c] += delta * (pixels / total);
+      m2[c] += double(sums[c]) + delta * delta * (seen * pixels / total);
+    }
+    seen = total;
+  }
+}
+
+// Sums of dy and of dy * (x - mean).
+template <class T>
+STRIATE_HD void products(const View& x, const View& dy, const T* mean, const WideRows& rows,
+                         std::int64_t begin, std::int64_t end, std::int64_t c0, std::int64_t width,
+                         double* sumDy, double* sumProduct) {
+  const std::int64_t channels = rows.fold > 1 ? rows.channels : width;
+  const std::int64_t chunk = kChunkRows * rows.fold;
+  T buffer[kBlock];
+  const T* center = rows.repeat(mean, buffer) + (rows.fold > 1 ? 0 : c0);
+  for (std::int64_t c = 0; c < channels; ++c) sumDy[c] = sumProduct[c] = 0;
+  for (std::int64_t b = begin; b < end; b += chunk) {
+    const std::int64_t e = smaller(b + chunk, end);
+    T first[kBlock] = {}, second[kBlock] = {};
+    for (std::int64_t p = b; p < e; p += rows.fold) {
+      const std::int64_t count = rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width;
+      const T* value = at<T>(x, p, c0);
+      const T* gradient = at<T>(dy, p, c0);
+      for (std::int64_t i = 0; i < count; ++i) {
+        first[i] += gradient[i];
+        second[i] += gradient[i] * (value[i] - center[i]);
+      }
+    }
+    fold(first, width, channels);
+    fold(second, width, channels);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      sumDy[c] += double(first[c]);
+      sumProduct[c] += double(second[c]);
+    }
+  }
+}
+
+// Calls body(part, c0, width) for every part and channel block.
+template <class Body>
+STRIATE_HD void forEachPart(ThreadPool& threads, const Split& split, const Body& body) {
+  threads.forEach(split.parts * split.blocks, [&](std::int64_t i, int) {
+    const std::int64_t c0 = i % split.blocks * kBlock;
+    const std::int64_t width =
+        split.rows.fold > 1 ? split.rows.width : smaller(kBlock, split.rows.channels - c0);
+    body(i / split.blocks, c0, width);
+  });
+}
+
+// y from x by channel vectors mean, scale and beta.
+template <class T>
+STRIATE_HD void apply(ThreadPool& threads, const View& x, const View& y, const T* mean, const T* scale,
+                      const T* beta) {
+  const WideRows rows(x.channels(), x.dense() && y.dense());
+  choose(y.accumulates(), [&](auto add) {
+    forEachPiece(threads, x.pixels(), x.channels(), [&](std::int64_t begin, std::int64_t end) {
+      T buffers[3][kBlock];
+      const T* m = rows.repeat(mean, buffers[0]);
+      const T* s = rows.repeat(scale, buffers[1]);
+      const T* b = rows.repeat(beta, buffers[2]);
+      rows.forEach(begin, end, [&](std::int64_t pixel, std::int64_t count) {
+        const T* from = at<T>(x, pixel);
+        T* to = at<T>(y, pixel);
+        STRIATE_LANES
+        for (std::int64_t i = 0; i < count; ++i)
+          put<add.value>(to[i], BatchNorm::value(from[i], m[i], s[i], b[i]));
+      });
+    });
+  });
+}
+
+template <class T>
+STRIATE_HD void forward(const Call& call, double epsilon) {
+  const View* v = call.views;
+  const View &x = v[0], &y = v[3];
+  const T *gamma = v[1].as<T>(), *beta = v[2].as<T>();
+  const std::int64_t channels = x.channels();
+  const Split split(x, x.dense());
+  const Workspace workspace(v[7], channels);
+  ThreadPool& threads = call.context.threads;
+
+  forEachPart(threads, split, [&](std::int64_t part, std::int64_t c0, std::int64_t width) {
+    moments<T>(x, split.rows, split.begin(part), split.begin(part + 1), c0, width,
+               workspace.part(part, 0) + c0, workspace.part(part, 1) + c0);
+  });
+
+  T *mean = v[4].as<T>(), *variance = v[5].as<T>(), *unbiased = v[6].as<T>();
+  T* scale = workspace.vector<T>(0);
+  const double pixels = double(x.pixels());
+  double* totalMean = workspace.part(0, 0);
+  double* totalM2 = workspace.part(0, 1);
+  double seen = double(split.count(0));
+  for (std::int64_t part = 1; part < split.parts; ++part) {
+    const double count = double(split.count(part)), total = seen + count;
+    const double *partMean = workspace.part(part, 0), *partM2 = workspace.part(part, 1);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const double delta = partMean[c] - totalMean[c];
+      totalMean[c] += delta * (count / total);
+      totalM2[c] += partM2[c] + delta * delta * (seen * count / total);
+    }
+    seen = total;
+  }
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double biased = totalM2[c] / pixels;
+    mean[c] = T(totalMean[c]);
+    variance[c] = T(biased);
+    unbiased[c] = T(totalM2[c] / (pixels - 1));
+    scale[c] = T(double(gamma[c]) / squareRoot(biased + epsilon));
+  }
+  apply(threads, x, y, mean, scale, beta);
+}
+
+template <class T>
+STRIATE_HD void inference(const Call& call, double epsilon) {
+  const View* v = call.views;
+  const View &x = v[0], &y = v[5];
+  const T *gamma = v[1].as<T>(), *beta = v[2].as<T>(), *mean = v[3].as<T>(), *variance = v[4].as<T>();
+  // Without a workspace the scales stand on the stack, some channels at a time.
+  const auto channelsOf = [](View view, std::int64_t c0, std::int64_t count) {
+    view.data = view.as<T>() + c0;
+    view.size[view.rank - 1] = count;
+    return view;
+  };
+  constexpr std::int64_t kMost = 2048;
+  for (std::int64_t c0 = 0; c0 < x.channels(); c0 += kMost) {
+    const std::int64_t count = smaller(kMost, x.channels() - c0);
+    T scale[kMost];
+    for (std::int64_t c = 0; c < count; ++c)
+      scale[c] = T(double(gamma[c0 + c]) / squareRoot(double(variance[c0 + c]) + epsilon));
+    apply(call.context.threads, channelsOf(x, c0, count), channelsOf(y, c0, count), mean + c0, scale,
+          beta + c0);
+  }
+}
+
+template <class T>
+STRIATE_HD void backward(const Call& call, double epsilon) {
+  const View* v = call.views;
+  const View &x = v[0], &dy = v[4], &dx = v[5], &dgamma = v[6], &dbeta = v[7];
+  const T *gamma = v[1].as<T>(), *mean = v[2].as<T>(), *variance = v[3].as<T>();
+  const std::int64_t channels = x.channels();
+  const Split split(x, x.dense() && dy.dense());
+  const Workspace workspace(v[8], channels);
+  ThreadPool& threads = call.context.threads;
+
+  forEachPart(threads, split, [&](std::int64_t part, std::int64_t c0, std::int64_t width) {
+    products<T>(x, dy, mean, split.rows, split.begin(part), split.begin(part + 1), c0, width,
+                workspace.part(part, 0) + c0, workspace.part(part, 1) + c0);
+  });
+
+  T *scale = workspace.vector<T>(0), *offset = workspace.vector<T>(1), *slope = workspace.vector<T>(2);
+  const double pixels = double(x.pixels());
+  double* sumDy = workspace.part(0, 0);
+  double* sumProduct = workspace.part(0, 1);
+  for (std::int64_t part = 1; part < split.parts; ++part)
+    for (std::int64_t c = 0; c < channels; ++c) {
+      sumDy[c] += workspace.part(part, 0)[c];
+      sumProduct[c] += workspace.part(part, 1)[c];
+    }
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const double inverse = 1 / squareRoot(double(variance[c]) + epsilon);
+    scale[c] = T(double(gamma[c]) * inverse);
+    offset[c] = T(sumDy[c] / pixels);
+    slope[c] = T(sumProduct[c] * inverse * inverse / pixels);
+  }
+  const auto give = [&](const View& view, auto value) {
+    if (!view) return;
+    choose(view.accumulates(), [&](auto add) {
+      for (std::int64_t c = 0; c < channels; ++c) put<add.value>(view.as<T>()[c], T(value(c)));
+    });
+  };
+  give(dbeta, [&](std::int64_t c) { return sumDy[c]; });
+  give(dgamma, [&](std::int64_t c) {
+    return sumProduct[c] / squareRoot(double(variance[c]) + epsilon);
+  });
+  if (!dx) return;
+
+  const WideRows rows(channels, x.dense() && dy.dense() && dx.dense());
+  choose(dx.accumulates(), [&](auto add) {
+    forEachPiece(threads, x.pixels(), channels, [&](std::int64_t begin, std::int64_t end) {
+      T buffers[4][kBlock];
+      const T* m = rows.repeat(mean, buffers[0]);
+      const T* s = rows.repeat<T>(scale, buffers[1]);
+      const T* o = rows.repeat<T>(offset, buffers[2]);
+      const T* k = rows.repeat<T>(slope, buffers[3]);
+      rows.forEach(begin, end, [&](std::int64_t pixel, std::int64_t count) {
+        const T* value = at<T>(x, pixel);
+        const T* gradient = at<T>(dy, pixel);
+        T* to = at<T>(dx, pixel);
+        STRIATE_LANES
+        for (std::int64_t i = 0; i < count; ++i)
+          put<add.value>(to[i], BatchNorm::gradient(value[i], gradient[i], m[i], s[i], o[i], k[i]));
+      });
+    });
+  });
+}
+
+template <class T>
+STRIATE_HD void update(const Call& call, float momentum) {
+  if (call.context.control.commit == 0) return;
+  const View* v = call.views;
+  for (int i = 0; i < 2; ++i) {
+    const T* current = v[i].as<T>();
+    T* running = v[2 + i].as<T>();
+    STRIATE_LANES
+    for (std::int64_t c = 0; c < v[i].size[0]; ++c)
+      running[c] = BatchNorm::moved(running[c], current[c], T(momentum));
+  }
+}
+}  // namespace
+
+void batch_norm(const Call& call) {
+  const auto& attributes = *static_cast<const BatchNorm::Attributes*>(call.attributes);
+  const double epsilon = double(attributes.epsilon);
+  forFloatType(call.views[0].dtype, [&](auto type) {
+    using T = decltype(type);
+    switch (call.op) {
+      case BatchNorm::Forward: return forward<T>(call, epsilon);
+      case BatchNorm::Inference: return inference<T>(call, epsilon);
+      case BatchNorm::Backward: return backward<T>(call, epsilon);
+      case BatchNorm::Update: return update<T>(call, attributes.momentum);
+    }
+  });
+}
+
+}  // namespace striate::cpu::STRIATE_ISA
