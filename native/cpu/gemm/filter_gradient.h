@@ -1,0 +1,143 @@
+// Gradient by the filters: dw[R*S*C, K] = im2col(x)^T * dy, a matrix multiplication whose reduction runs
+// over all windows of the batch; db is the column sum of dy, taken from the packed panels in passing.
+//
+// Where dw is small, the windows are cut into a fixed number of splits, each with partial sums of its
+// own in the workspace; they are added in order at the end.
+#pragma once
+#include "cpu/gemm/loops.h"
+
+#if defined(STRIATE_ISA)
+namespace striate::cpu::STRIATE_ISA {
+
+template <class T>
+struct FilterGradient {
+  using B = Blocks<T>;
+  using Columns = WindowColumns<T>;
+  using Piece = typename Columns::Piece;
+  static constexpr std::int64_t kRows = 224 / B::MR * B::MR;                        // of dw in a tile
+  static constexpr std::int64_t kColumns = 2048 / std::int64_t(sizeof(T));          // of dw in a tile
+  static constexpr std::int64_t kSums = kRows / B::MR * Columns::kPanelStride;      // packed A
+  static_assert(kRows * (sizeof(Piece) + sizeof(std::int64_t)) +
+                    (kSums + B::KC * kColumns) * sizeof(T) <=
+                ThreadPool::kScratchBytes);
+
+  Columns x;  // group 0
+  std::int64_t groups;
+  const T* dy;
+  std::int64_t dyPitch;
+  std::int64_t windows;  // N*P*Q
+  std::int64_t rows;     // R*S*C/groups; 0: db alone
+  std::int64_t filters;  // K, all groups
+  T* dw;
+  std::int64_t dwPitch;
+  bool addToDw;
+  T* db;  // null: not wanted
+  bool addToDb;
+  T* workspace;
+
+  void run(ThreadPool& threads) const {
+    const std::int64_t perGroup = filters / groups, sums = rows * filters + filters;
+    const std::int64_t panels = ceilDivide(rows, B::MR);
+    const std::int64_t columnParts = ceilDivide(perGroup, kColumns);
+    std::int64_t rowParts = ceilDivide(rows, kRows);
+    rowParts = larger(rowParts, smaller(ceilDivide(kTasks, columnParts * groups), panels / 4));
+    rowParts = larger(rowParts, 1);
+    const std::int64_t tiles = rowParts * columnParts * groups;
+    const std::int64_t splits =
+        smaller(ops::Conv2d::filterSplits(sums),
+                larger(1, smaller(ceilDivide(kTasks, tiles), windows / (B::KC / 2))));
+    const Cut rowCut{rows, B::MR, rowParts}, columnCut{perGroup, B::NR, columnParts};
+    const Cut split{windows, 1, splits};
+
+    threads.forEach(tiles * splits, [&](std::int64_t task, int worker) {
+      const std::int64_t part = task / tiles, tile = task % tiles;
+      const std::int64_t group = tile / (rowParts * columnParts);
+      const std::int64_t rowPart = tile / columnParts % rowParts, columnPart = tile % columnParts;
+      T* partial = splits == 1 ? nullptr : workspace + part * sums;
+      const std::int64_t n = columnCut.begin(columnPart), k = group * perGroup + n;
+      multiplyPart({rowCut.begin(rowPart), rowCut.begin(rowPart + 1), n, columnCut.begin(columnPart + 1),
+                    split.begin(part), split.begin(part + 1)},
+                   group, partial ? partial + k : dw ? dw + k : nullptr, partial ? filters : dwPitch,
+                   !partial && addToDw, rowPart > 0 || !db ? nullptr : partial ? partial + rows * filters + k : db + k,
+                   !partial && addToDb, threads.scratch(worker));
+    });
+    if (splits > 1) addPartials(threads, splits, sums);
+  }
+
+ private:
+  struct Range {
+    std::int64_t row, rowEnd, n, nEnd, window, windowEnd;
+  };
+
+  // One tile of (partial) sums: `to` is its first column, `toDb` (or null) as well.
+  void multiplyPart(const Range& t, std::int64_t group, T* to, std::int64_t pitch, bool add, T* toDb,
+                    bool addDb, void* scratch) const {
+    const std::int64_t height = t.rowEnd - t.row, width = t.nEnd - t.n, perGroup = filters / groups;
+    Columns source = x;
+    source.windows.source.data += group * source.windows.source.channels;
+    Piece* pieces = static_cast<Piece*>(scratch);
+    std::int64_t* offset = reinterpret_cast<std::int64_t*>(pieces + kRows);
+    T* a = reinterpret_cast<T*>(offset + kRows);
+    T* right = a + kSums;
+    const std::int64_t pieceCount = source.cut(pieces, t.row, height);
+    for (std::int64_t i = 0; i < height; ++i) offset[i] = (t.row + i) * pitch;
+
+    const Cut steps{t.windowEnd - t.window, 1, ceilDivide(t.windowEnd - t.window, B::KC)};
+    const ForwardFilters<T> gradient{dy + group * perGroup, dyPitch, t.nEnd};
+    for (std::int64_t part = 0; part < steps.parts; ++part) {
+      const std::int64_t window = t.window + steps.begin(part);
+      const std::int64_t count = t.window + steps.begin(part + 1) - window;
+      for (std::int64_t n = 0; n < width; n += B::NR) {
+        T* panel = right + n * count;
+        gradient.pack(panel, t.n + n, window, count);
+        if (toDb) sumPanel(panel, count, toDb + n, smaller(B::NR, width - n), addDb || part > 0);
+      }
+      if (height == 0) continue;
+      source.pack(a, pieces, pieceCount, window, count);
+      multiplyBlock<T, Packing::Columns>(a, Columns::kPanelStride, height, count,
+                                         {right, count * B::NR, B::NR, nullptr, width}, 0, 0, width,
+                                         {to, add || part > 0, false, nullptr}, offset);
+    }
+  }
+
+  // db of a panel's columns: kept apart by rows modulo two, for the adder's latency.
+  static void sumPanel(const T* panel, std::int64_t count, T* to, std::int64_t columns, bool add) {
+    for (int v = 0; v < B::NV && v * kLanes<T> < columns; ++v) {
+      Vector<T> sum[2] = {};
+      const T* from = panel + v * kLanes<T>;
+      std::int64_t k = 0;
+      for (; k + 2 <= count; k += 2) {
+        sum[0] += load(from + k * B::NR);
+        sum[1] += load(from + (k + 1) * B::NR);
+      }
+      if (k < count) sum[0] += load(from + k * B::NR);
+      const std::int64_t left = smaller(kLanes<T>, columns - v * kLanes<T>);
+      Vector<T> total = sum[0] + sum[1];
+      if (add) total += loadPartial(to + v * kLanes<T>, left);
+      storePartial(to + v * kLanes<T>, total, left);
+    }
+  }
+
+  void addPartials(ThreadPool& threads, std::int64_t splits, std::int64_t sums) const {
+    const std::int64_t begin = dw ? 0 : rows, end = rows + (db ? 1 : 0);
+    const std::int64_t step = larger(1, 4096 / filters);
+    threads.forEach(ceilDivide(end - begin, step), [&](std::int64_t task, int) {
+      const std::int64_t last = smaller(begin + (task + 1) * step, end);
+      for (std::int64_t row = begin + task * step; row < last; ++row) {
+        const bool bias = row == rows, add = bias ? addToDb : addToDw;
+        T* to = bias ? db : dw + row * dwPitch;
+        const T* from = workspace + row * filters;
+        for (std::int64_t k = 0; k < filters; k += kLanes<T>) {
+          const std::int64_t left = smaller(kLanes<T>, filters - k);
+          Vector<T> total = loadPartial(from + k, left);
+          for (std::int64_t s = 1; s < splits; ++s) total += loadPartial(from + s * sums + k, left);
+          if (add) total += loadPartial(to + k, left);
+          storePartial(to + k, total, left);
+        }
+      }
+    });
+  }
+};
+
+}  // namespace striate::cpu::STRIATE_ISA
+#endif

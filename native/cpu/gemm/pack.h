@@ -1,0 +1,249 @@
+// Packing of the operands of the matrix multiplication. Convolution is a matrix multiplication whose
+// matrix A (im2col: one row a window) is never stored: the packing gathers it from the volume, block by
+// block, into the thread's scratch memory.
+#pragma once
+#include "cpu/gemm/blocks.h"
+#include "ops/conv2d.h"
+
+#if defined(STRIATE_ISA)
+namespace striate::cpu::STRIATE_ISA {
+
+using ops::GatherAxis;
+
+// One group's channels of a batch of volumes.
+template <class T>
+struct Source {
+  const T* data;
+  std::int64_t height, width, channels;
+  std::int64_t pitch;  // elements between two pixels
+};
+
+// im2col: row (n, i, j) over the target's grid holds, for each tap (a, b), the channels of source pixel
+// (i*h.step + h.first + a*h.delta, j*w.step + w.first + b*w.delta), zeros where that is outside.
+template <class T>
+struct Windows {
+  Source<T> source;
+  GatherAxis h, w;
+  std::int64_t targetHeight, targetWidth;
+
+  std::int64_t depth() const { return h.count * w.count * source.channels; }
+  // Neighbouring taps of a filter row are neighbours in memory: they form one run.
+  bool merged() const { return source.pitch == source.channels && (w.delta == 1 || w.count == 1); }
+
+  // Rows [row, row + rows), steps [k, k + depth) of the reduction, to `to`, kRowStride apart.
+  void pack(T* to, std::int64_t row, std::int64_t rows, std::int64_t k, std::int64_t depth) const {
+    const std::int64_t run = w.count * source.channels, firstTap = k / run, firstStep = k % run;
+    const bool merge = merged();
+    std::int64_t j = row % targetWidth, i = row / targetWidth % targetHeight;
+    const T* image = source.data +
+                     row / (targetWidth * targetHeight) * source.height * source.width * source.pitch;
+    for (std::int64_t m = 0; m < rows; ++m, to += Blocks<T>::kRowStride) {
+      T* out = to;
+      std::int64_t step = firstStep, left = depth, y = i * h.step + h.first + firstTap * h.delta;
+      const std::int64_t x = j * w.step + w.first;
+      while (left > 0) {
+        const std::int64_t count = smaller(run - step, left);
+        if (y < 0 || y >= source.height)
+          zeroRun(out, count);
+        else if (merge)
+          packMerged(out, image + y * source.width * source.pitch, x, step, count);
+        else
+          packTaps(out, image + y * source.width * source.pitch, x, step, count);
+        out += count;
+        left -= count;
+        step = 0;
+        y += h.delta;
+      }
+      if (++j < targetWidth) continue;
+      j = 0;
+      if (++i < targetHeight) continue;
+      i = 0;
+      image += source.height * source.width * source.pitch;
+    }
+  }
+
+ private:
+  // Steps [step, step + count) of one filter row whose first tap lies at column x of `line`.
+  STRIATE_HD void packMerged(T* out, const T* line, std::int64_t x, std::int64_t step,
+                             std::int64_t count) const {
+    const std::int64_t begin = x * source.channels + step, end = source.width * source.channels;
+    if (begin >= 0 && begin + count <= end) return copyRun(out, line + begin, count);
+    const std::int64_t from = smaller(larger(-begin, 0), count);
+    const std::int64_t to = larger(smaller(end - begin, count), from);
+    zeroRun(out, from);
+    copyRun(out + from, line + begin + from, to - from);
+    zeroRun(out + to, count - to);
+  }
+
+  STRIATE_HD void packTaps(T* out, const T* line, std::int64_t x, std::int64_t step,
+                           std::int64_t count) const {
+    std::int64_t c = step % source.channels;
+    x += step / source.channels * w.delta;
+    while (count > 0) {
+      const std::int64_t n = smaller(source.channels - c, count);
+      if (x < 0 || x >= source.width)
+        zeroRun(out, n);
+      else
+        copyRun(out, line + x * source.pitch + c, n);
+      out += n;
+      count -= n;
+      c = 0;
+      x += w.delta;
+    }
+  }
+};
+
+// The same matrix by columns, for the gradient by the filters: rows of A are elements of the filter
+// (r, s, c), the reduction runs over windows. Panels of MR rows, kPanelStride apart; within a panel one
+// group of MR elements a window.
+template <class T>
+struct WindowColumns {
+  static constexpr std::int64_t kPanelStride =
+      std::int64_t(Blocks<T>::KC) * Blocks<T>::kColumnStride + kLanes<T>;
+
+  // A part of a panel's rows whose elements are neighbours in the source.
+  struct Piece {
+    std::int64_t offset;  // in the source, from the window's first pixel
+    std::int64_t y;       // rows below the window's first
+    std::int64_t x;       // columns right of it; of a merged piece, elements
+    std::int64_t count;
+    std::int64_t target;
+  };
+
+  Windows<T> windows;
+
+  // Fills `pieces` (at most one a row) for rows [row, row + rows); returns how many.
+  std::int64_t cut(Piece* pieces, std::int64_t row, std::int64_t rows) const {
+    const Source<T>& s = windows.source;
+    const bool merge = windows.merged();
+    const std::int64_t run = merge ? windows.w.count * s.channels : s.channels;
+    std::int64_t found = 0;
+    for (std::int64_t m = 0; m < rows;) {
+      const std::int64_t element = row + m, panel = m / Blocks<T>::MR, lane = m % Blocks<T>::MR;
+      const std::int64_t step = element % run, tap = element / run;
+      const std::int64_t a = merge ? tap : tap / windows.w.count;
+      const std::int64_t b = merge ? 0 : tap % windows.w.count;
+      const std::int64_t count = smaller(smaller(run - step, Blocks<T>::MR - lane), rows - m);
+      const std::int64_t y = a * windows.h.delta, x = b * windows.w.delta;
+      pieces[found++] = {(y * s.width + x) * s.pitch + step, y, merge ? step : x, count,
+                         panel * kPanelStride + lane};
+      m += count;
+    }
+    return found;
+  }
+
+  // Windows [window, window + count). Windows rise in the outer loop, pieces in the inner one: whole
+  // vectors are written, and what they spoil behind a piece is written later.
+  void pack(T* to, const Piece* pieces, std::int64_t pieceCount, std::int64_t window,
+            std::int64_t count) const {
+    const Source<T>& s = windows.source;
+    const GatherAxis &h = windows.h, &w = windows.w;
+    const bool merge = windows.merged();
+    const std::int64_t lastY = (h.count - 1) * h.delta, lastX = (w.count - 1) * w.delta;
+    std::int64_t j = window % windows.targetWidth;
+    std::int64_t i = window / windows.targetWidth % windows.targetHeight;
+    std::int64_t image = window / (windows.targetWidth * windows.targetHeight);
+    for (std::int64_t k = 0; k < count; ++k, to += Blocks<T>::kColumnStride) {
+      const std::int64_t y = i * h.step + h.first, x = j * w.step + w.first;
+      const std::int64_t origin = ((image * s.height + y) * s.width + x) * s.pitch;
+      if (y >= 0 && x >= 0 && y + lastY < s.height && x + lastX < s.width) {
+        for (std::int64_t p = 0; p < pieceCount; ++p)
+          copyRun(to + pieces[p].target, s.data + (origin + pieces[p].offset), pieces[p].count);
+      } else {
+        for (std::int64_t p = 0; p < pieceCount; ++p) packOutside(to, pieces[p], origin, y, x, merge);
+      }
+      if (++j < windows.targetWidth) continue;
+      j = 0;
+      if (++i < windows.targetHeight) continue;
+      i = 0;
+      ++image;
+    }
+  }
+
+ private:
+  STRIATE_HD void packOutside(T* to, const Piece& piece, std::int64_t origin, std::int64_t y,
+                              std::int64_t x, bool merge) const {
+    const Source<T>& s = windows.source;
+    T* out = to + piece.target;
+    zeroRun(out, piece.count);
+    if (y + piece.y < 0 || y + piece.y >= s.height) return;
+    std::int64_t from = 0, end = piece.count;
+    if (merge) {
+      const std::int64_t begin = x * s.channels + piece.x;
+      from = larger(-begin, 0);
+      end = smaller(s.width * s.channels - begin, end);
+    } else if (x + piece.x < 0 || x + piece.x >= s.width) {
+      return;
+    }
+    if (from < end) copyRun(out + from, s.data + (origin + piece.offset + from), end - from);
+  }
+};
+
+// One group's filters as matrix B of the forward pass: row k is tap and channel, columns are filters.
+template <class T>
+struct ForwardFilters {
+  const T* w;          // [R*S*C, K], the group's first column
+  std::int64_t pitch;  // of w
+  std::int64_t columns;
+
+  // Rows [k, k + count) of columns [column, column + NR), NR apart; zeros beyond the last column.
+  void pack(T* to, std::int64_t column, std::int64_t k, std::int64_t count) const {
+    constexpr int kLane = kLanes<T>;
+    const std::int64_t left = columns - column;
+    for (const T* from = w + k * pitch + column; count > 0; --count, from += pitch, to += Blocks<T>::NR)
+      for (int v = 0; v < Blocks<T>::NV; ++v) {
+        const std::int64_t rest = left - v * kLane;
+        store(to + v * kLane,
+              rest >= kLane ? load(from + v * kLane)
+                            : rest > 0 ? loadPartial(from + v * kLane, rest) : Vector<T>{});
+      }
+  }
+};
+
+// ... of the gradient by the input: row k is tap and filter, columns are channels of x; the taps run
+// backwards through the filter (the spatial flip), and each tap's [C, K] matrix is transposed.
+template <class T>
+struct BackwardFilters {
+  const T* w;          // [R, S, C, K], the group's first column
+  std::int64_t pitch;  // of w
+  std::int64_t columns;  // C
+  std::int64_t filters;  // K
+  std::int64_t filterWidth;
+  GatherAxis h, wAxis;
+
+  void pack(T* to, std::int64_t column, std::int64_t k, std::int64_t count) const {
+    while (count > 0) {
+      const std::int64_t tap = k / filters, f = k % filters, n = smaller(filters - f, count);
+      const std::int64_t r = h.filterFirst + tap / wAxis.count * h.filterStep;
+      const std::int64_t s = wAxis.filterFirst + tap % wAxis.count * wAxis.filterStep;
+      packTap(to, w + (r * filterWidth + s) * columns * pitch + f, column, n);
+      to += n * Blocks<T>::NR;
+      k += n;
+      count -= n;
+    }
+  }
+
+ private:
+  void packTap(T* to, const T* from, std::int64_t column, std::int64_t count) const {
+    constexpr int kLane = kLanes<T>;
+    for (int v = 0; v < Blocks<T>::NV; ++v) {
+      const std::int64_t first = column + v * kLane;
+      for (std::int64_t f = 0; f < count; f += kLane) {
+        const std::int64_t n = smaller(kLane, count - f);
+        Vector<T> square[kLanes<T>];
+#pragma GCC unroll 16
+        for (int i = 0; i < kLane; ++i) {
+          const T* row = from + (first + i) * pitch + f;
+          square[i] = first + i >= columns ? Vector<T>{} : n == kLane ? load(row) : loadPartial(row, n);
+        }
+        transpose<T>(square);
+#pragma GCC unroll 16
+        for (int i = 0; i < kLane; ++i)
+          if (i < n) store(to + (f + i) * Blocks<T>::NR + v * kLane, square[i]);
+      }
+    }
+  }
+};
+
+}  // namespace striate::cpu::STRIATE_ISA
+#endif
