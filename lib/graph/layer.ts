@@ -1,23 +1,19 @@
+import type { ParameterInit } from '../initializers/index.js';
+import type { AttributeValues, OpDefinition, Target } from '../program/op.js';
 import type { Tensor } from '../program/tensor.js';
-import type { AttributeValues, OpDefinition } from '../program/op.js';
-import type { Target } from '../program/op.js';
-import type { Initializer } from '../initializers/index.js';
+import type { OptionRules } from './options.js';
 import type { Fit, Shape } from './shape.js';
 import type { Value } from './value.js';
 
 /** Something JSON can hold; layer options are. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+export type Json =
+  null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
 
-export interface ParameterSpec {
+export interface ParameterSpec extends ParameterInit {
   /** `w`, `b`, `gamma`, ...: the part of the name after the dot. */
-  name: string;
-  shape: readonly number[];
-  init: Initializer;
+  readonly name: string;
   /** `false` for running statistics: they live in the category `state` and get no gradient. */
-  trainable: boolean;
-  /** For initialisation: inputs and outputs that one weight connects, counted over the window. */
-  fanIn: number;
-  fanOut: number;
+  readonly trainable: boolean;
 }
 
 /**
@@ -27,14 +23,26 @@ export interface ParameterSpec {
 export interface LayerDefinition<Options extends object = object> {
   /** The factory's name: `conv2d`. Stands in JSON. */
   readonly kind: string;
-  /** Names are `<prefix><number>`: `conv1`. Empty for layers without a name of their own (`add`). */
+  /** Names are `<prefix><number>`: `conv1`. */
   readonly prefix: string;
   /** Number of inputs, or 'many'. */
   readonly arity: number | 'many';
+  /** How each option is read; an option without a rule is refused. */
+  readonly options: OptionRules<Options>;
+  /** The output can lie where the input lay: it is counted as taking no memory of its own. */
+  readonly inPlace?: boolean;
+  /** `false` for what reduces over the batch: the output is one number, not one an image. */
+  readonly batched?: boolean;
   /** The volume after the layer; throws ShapeError. `fit` is the network's when the layer has none. */
-  shape(inputs: readonly Shape[], options: Options, context: { fit: Fit }): Shape;
+  shape(inputs: readonly Shape[], options: Options, context: ShapeContext): Shape;
   parameters?(inputs: readonly Shape[], options: Options): readonly ParameterSpec[];
   forward(scope: ForwardScope, inputs: readonly Tensor[], options: Options): Tensor;
+}
+
+export interface ShapeContext {
+  readonly fit: Fit;
+  /** Whether each input has one entry an image. */
+  readonly batched: readonly boolean[];
 }
 
 /** What a layer's forward pass emits ops through. */
@@ -49,10 +57,21 @@ export interface ForwardScope {
   readonly outputShape: Shape;
   parameter(name: string): Tensor;
   /** A new activation. */
-  tensor(shape: readonly number[], options?: { name?: string; batched?: boolean; dtype?: 'uint8' | 'int32' }): Tensor;
-  emit(op: OpDefinition, attributes: AttributeValues, operands: Record<string, Tensor | Target | undefined>): void;
+  tensor(
+    shape: readonly number[],
+    options?: { name?: string; batched?: boolean; dtype?: 'uint8' | 'int32' },
+  ): Tensor;
+  emit(
+    op: OpDefinition,
+    attributes: AttributeValues,
+    operands: Record<string, Tensor | Target | undefined>,
+  ): void;
   /** An instruction that changes state at the end of the step and reads the commit flag. */
-  commit(op: OpDefinition, attributes: AttributeValues, operands: Record<string, Tensor | Target | undefined>): void;
+  commit(
+    op: OpDefinition,
+    attributes: AttributeValues,
+    operands: Record<string, Tensor | Target | undefined>,
+  ): void;
   /** The same elements under another shape. */
   reshape(x: Tensor, shape: readonly number[]): Tensor;
   /** Joins along channels: without a copy where the inputs can be written in place. */
@@ -63,8 +82,11 @@ export interface ForwardScope {
 export interface Layer {
   (...inputs: Value[]): Value;
   readonly kind: string;
+  /** In full: every default is spelt out. */
   readonly options: Readonly<Record<string, Json | undefined>>;
-  /** The name that the user gave. */
+  /** The name that the user gave, with the scopes around it. */
   readonly givenName: string | undefined;
+  /** The scopes in which the layer was made, joined by `/`; '' outside of any. */
+  readonly scope: string;
   readonly definition: LayerDefinition;
 }

@@ -1,4 +1,4 @@
-import { sequential } from '../graph/network.js';
+import { sequential } from '../graph/sequential.js';
 import type { Network } from '../graph/network.js';
 import { conv2d, dense, flatten, maxPool2d, relu } from '../layers/index.js';
 

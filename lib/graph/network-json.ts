@@ -1,0 +1,176 @@
+import '../layers/index.js';
+import { FormatError, StriateError } from '../errors.js';
+import { findLayer, listLayers, makeLayer } from './define-layer.js';
+import type { Json, Layer } from './layer.js';
+import { checkName } from './names.js';
+import { nearest } from './nearest.js';
+import { Network, type NetworkNode, type NodeDescription } from './network.js';
+import { describe } from './options.js';
+import { requireExtents, type Fit, type Shape } from './shape.js';
+import type { ValueType } from './value.js';
+
+/** A network as plain data. `format` counts the changes that older readers cannot follow. */
+export type NetworkJson = {
+  readonly format: 1;
+  readonly fit: Fit;
+  readonly nodes: readonly NodeJson[];
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+};
+
+/** `input` is the kind of what enters; it has a shape and a type, a layer has options and inputs. */
+export type NodeJson = {
+  readonly name: string;
+  readonly kind: string;
+  readonly shape?: Shape;
+  readonly dtype?: ValueType;
+  readonly options?: { readonly [key: string]: Json | undefined };
+  readonly inputs?: readonly number[];
+};
+
+const inputKind = 'input';
+const mostNodes = 100_000;
+
+export function networkToJson(network: Network): NetworkJson {
+  return {
+    format: 1,
+    fit: network.fit,
+    nodes: network.nodes.map(nodeToJson),
+    inputs: network.inputs,
+    outputs: network.outputs,
+  };
+}
+
+function nodeToJson({ name, layer, inputs, shape, dtype }: NetworkNode): NodeJson {
+  if (layer === null) return { name, kind: inputKind, shape, dtype };
+  return { name, kind: layer.kind, options: layer.options, inputs };
+}
+
+export function networkFromJson(json: unknown): Network {
+  const { format, fit, nodes, inputs, outputs } = record(json, 'the network');
+  if (format !== 1) {
+    throw broken(
+      `format is ${describe(format)}, not 1`,
+      'Read it with the version of Striate that wrote it.',
+    );
+  }
+  if (fit !== 'exact' && fit !== 'crop' && fit !== 'pad') throw broken(`fit is ${describe(fit)}`);
+  if (!Array.isArray(nodes) || nodes.length > mostNodes)
+    throw broken(`nodes is ${describe(nodes)}`);
+  try {
+    return readNetwork(fit, nodes, inputs, outputs);
+  } catch (error) {
+    if (error instanceof FormatError || !(error instanceof StriateError)) throw error;
+    throw new FormatError(`not a network: ${error.message}`, {
+      cause: error,
+      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    });
+  }
+}
+
+function readNetwork(
+  fit: Fit,
+  nodes: readonly unknown[],
+  inputs: unknown,
+  outputs: unknown,
+): Network {
+  const layers = new Map<string, Layer | null>();
+  const read = nodes.map((node, id) => readNode(node, id, layers));
+  const declared = indices(inputs, 'inputs', read.length);
+  const expected = read.flatMap((node, id) => (node.layer === null ? [id] : []));
+  if (declared.length !== expected.length || !expected.every((id) => declared.includes(id))) {
+    throw broken('inputs does not list the input nodes');
+  }
+  const results = indices(outputs, 'outputs', read.length);
+  if (results.length === 0) throw broken('outputs is empty');
+  const network = new Network({ fit, nodes: read, inputs: declared, outputs: results });
+  if (results.some((id) => !network.nodes[id]!.batched))
+    throw broken('an output is one number for the whole batch');
+  return network;
+}
+
+function readNode(json: unknown, id: number, layers: Map<string, Layer | null>): NodeDescription {
+  const { name, kind, ...rest } = record(json, `nodes[${id}]`);
+  checkName(name);
+  if (kind === inputKind) {
+    if (layers.has(name)) throw broken(`two nodes are named '${name}'`);
+    layers.set(name, null);
+    return { name, layer: null, inputs: [], ...readInput(rest, id) };
+  }
+  const layer = readLayer(name, kind, rest.options, layers);
+  const inputs = indices(rest.inputs, `nodes[${id}].inputs`, id, true);
+  const { arity } = layer.definition;
+  if (arity === 'many' ? inputs.length < 1 : inputs.length !== arity) {
+    throw broken(`${name} has ${inputs.length} inputs`);
+  }
+  return { name, layer, inputs };
+}
+
+function readInput(
+  { shape, dtype }: Record<string, unknown>,
+  id: number,
+): { shape: Shape; dtype: ValueType } {
+  if (dtype !== 'float32' && dtype !== 'int32')
+    throw broken(`nodes[${id}].dtype is ${describe(dtype)}`);
+  if (!Array.isArray(shape) || shape.length > 3)
+    throw broken(`nodes[${id}].shape is ${describe(shape)}`);
+  requireExtents(shape as number[]);
+  return { shape: [...(shape as number[])], dtype };
+}
+
+/** The layer of a node; a name that comes again is the same layer, applied again. */
+function readLayer(
+  name: string,
+  kind: unknown,
+  options: unknown,
+  layers: Map<string, Layer | null>,
+): Layer {
+  const definition = typeof kind === 'string' ? findLayer(kind) : undefined;
+  if (definition === undefined) {
+    const near =
+      typeof kind === 'string'
+        ? nearest(kind, [inputKind, ...listLayers().map((layer) => layer.kind)])
+        : undefined;
+    throw broken(
+      `${name} is of the unknown kind ${describe(kind)}`,
+      near && `Did you mean '${near}'?`,
+    );
+  }
+  const { name: _ignored, ...given } = record(options ?? {}, `the options of ${name}`);
+  const layer = makeLayer(definition, { ...given, name });
+  const known = layers.get(name);
+  if (known === undefined) {
+    layers.set(name, layer);
+    return layer;
+  }
+  const same =
+    known !== null &&
+    known.definition === definition &&
+    definition.parameters !== undefined &&
+    JSON.stringify(known.options) === JSON.stringify(layer.options);
+  if (!same) throw broken(`two layers are named '${name}'`);
+  return known;
+}
+
+function record(value: unknown, what: string): Record<string, unknown> {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+    throw broken(`${what} is ${describe(value)}, not an object`);
+  }
+  return { ...value };
+}
+
+/** Distinct node numbers below `bound`, or with repetition where a layer may take a value twice. */
+function indices(value: unknown, what: string, bound: number, repeated = false): number[] {
+  const valid =
+    Array.isArray(value) &&
+    value.every((id) => Number.isInteger(id) && id >= 0 && id < bound) &&
+    (repeated || new Set(value).size === value.length);
+  if (!valid) throw broken(`${what} is not a list of earlier nodes`);
+  return [...(value as number[])];
+}
+
+function broken(message: string, remedy?: string): FormatError {
+  return new FormatError(`not a network: ${message}`, {
+    remedy: remedy ?? 'Give what Network.toJSON() wrote.',
+  });
+}

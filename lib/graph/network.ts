@@ -1,0 +1,288 @@
+import { ShapeError } from '../errors.js';
+import { dense } from '../layers/dense.js';
+import { summarize, type Summary } from '../reports/summary.js';
+import type { Layer, ParameterSpec } from './layer.js';
+import { nameNodes } from './naming.js';
+import { networkFromJson, networkToJson, type NetworkJson } from './network-json.js';
+import { invalid } from './options.js';
+import { sameShape, type Fit, type Shape } from './shape.js';
+import { inferShape, Value, type ValueType } from './value.js';
+
+/** One application of a layer, or an input; one output each. */
+export interface NetworkNode {
+  readonly id: number;
+  /** Unique; two applications of one layer with parameters bear its name. */
+  readonly name: string;
+  /** Null for an input. */
+  readonly layer: Layer | null;
+  /** Nodes by id, all lower than this one's. */
+  readonly inputs: readonly number[];
+  /** Without the batch. */
+  readonly shape: Shape;
+  readonly dtype: ValueType;
+  /** One entry an image; `false` after a reduction over the batch. */
+  readonly batched: boolean;
+}
+
+export interface NetworkParameter {
+  /** `conv1.w` */
+  readonly name: string;
+  /** `conv1` */
+  readonly layer: string;
+  readonly spec: ParameterSpec;
+}
+
+/** A node before its shape is known; inputs have theirs. */
+export type NodeDescription = Pick<NetworkNode, 'name' | 'layer' | 'inputs'> & {
+  readonly shape?: Shape | undefined;
+  readonly dtype?: ValueType | undefined;
+};
+
+export interface NetworkDescription {
+  readonly fit: Fit;
+  readonly nodes: readonly NodeDescription[];
+  /** Nodes by id. */
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+}
+
+/**
+ * A pure description of layers and how they connect: no weights, no device. Made by `sequential()` and
+ * `network()`; it never changes.
+ */
+export class Network {
+  /** In an order in which inputs come first. */
+  readonly nodes: readonly NetworkNode[];
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  readonly fit: Fit;
+  readonly #parameters: readonly NetworkParameter[];
+
+  constructor(description: NetworkDescription) {
+    const nodes: NetworkNode[] = [];
+    for (const [id, node] of description.nodes.entries())
+      nodes.push(completeNode(id, node, nodes, description.fit));
+    this.nodes = Object.freeze(nodes);
+    this.inputs = Object.freeze([...description.inputs]);
+    this.outputs = Object.freeze([...description.outputs]);
+    this.fit = description.fit;
+    this.#parameters = Object.freeze(collectParameters(nodes));
+    Object.freeze(this);
+  }
+
+  /** Every parameter once, in the order of the layers; running statistics included. */
+  parameters(): readonly NetworkParameter[] {
+    return this.#parameters;
+  }
+
+  /** The nodes' volumes, parameters and memory as a table; prints with `String()`. */
+  summary(): Summary {
+    return summarize(this);
+  }
+
+  /** Plain data from which `Network.fromJSON` makes an equal network. */
+  toJSON(): NetworkJson {
+    return networkToJson(this);
+  }
+
+  /**
+   * The network that `toJSON` described. The data may come from anywhere: all of it is checked.
+   *
+   * @throws FormatError for data that describe no network.
+   */
+  static fromJSON(json: unknown): Network {
+    return networkFromJson(json);
+  }
+
+  /**
+   * The same network with another last dense layer: `units` outputs, named `head`, so that its
+   * parameters are `head.w` and `head.b` and start afresh while the others keep their names.
+   *
+   * @throws StriateError INVALID_ARGUMENT when there is no dense layer.
+   */
+  replaceHead(options: { units: number }): Network {
+    const old = this.nodes.findLast((node) => node.layer?.kind === 'dense');
+    if (old === undefined) {
+      throw invalid(
+        'the network has no dense layer to replace',
+        'Build the network with a new end instead.',
+      );
+    }
+    const head = dense({
+      units: options.units,
+      bias: old.layer!.options.bias === true,
+      name: 'head',
+    });
+    const nodes = this.nodes.map((node): NodeDescription => {
+      if (node.layer === null) return node;
+      const { layer, inputs } = node;
+      return node.name === old.name
+        ? { name: 'head', layer: head, inputs }
+        : { name: node.name, layer, inputs };
+    });
+    const clash = this.nodes.find((node) => node.name === 'head' && node.name !== old.name);
+    if (clash !== undefined) {
+      throw invalid("another layer is already named 'head'", 'Give that layer another name.');
+    }
+    return new Network({ fit: this.fit, nodes, inputs: this.inputs, outputs: this.outputs });
+  }
+}
+
+/** Infers the node's shape from the nodes before it. */
+function completeNode(
+  id: number,
+  { name, layer, inputs, shape, dtype }: NodeDescription,
+  before: readonly NetworkNode[],
+  fit: Fit,
+): NetworkNode {
+  if (layer === null) {
+    return Object.freeze({
+      id,
+      name,
+      layer,
+      inputs: [],
+      shape: shape!,
+      dtype: dtype ?? 'float32',
+      batched: true,
+    });
+  }
+  const sources = inputs.map((input) => before[input]!);
+  return Object.freeze({
+    id,
+    name,
+    layer,
+    inputs: Object.freeze([...inputs]),
+    shape: inferShape(layer, name, sources, fit),
+    dtype: 'float32',
+    batched: layer.definition.batched ?? sources.some((source) => source.batched),
+  });
+}
+
+/** The parameters of each layer once; a layer applied twice must need the same ones both times. */
+function collectParameters(nodes: readonly NetworkNode[]): NetworkParameter[] {
+  const byLayer = new Map<string, readonly ParameterSpec[]>();
+  for (const { name, layer, inputs } of nodes) {
+    if (layer?.definition.parameters === undefined) continue;
+    const specs = layer.definition.parameters(
+      inputs.map((input) => nodes[input]!.shape),
+      layer.options,
+    );
+    const shared = byLayer.get(name);
+    if (shared === undefined) byLayer.set(name, specs);
+    else requireSameParameters(name, shared, specs);
+  }
+  return [...byLayer].flatMap(([layer, specs]) =>
+    specs.map((spec) => Object.freeze({ name: `${layer}.${spec.name}`, layer, spec })),
+  );
+}
+
+function requireSameParameters(
+  layer: string,
+  first: readonly ParameterSpec[],
+  second: readonly ParameterSpec[],
+): void {
+  for (const [i, spec] of first.entries()) {
+    const other = second[i]!;
+    if (sameShape(spec.shape, other.shape)) continue;
+    throw new ShapeError(
+      `${layer} is applied twice, but ${layer}.${spec.name} would be [${spec.shape.join(', ')}] and [${other.shape.join(', ')}]`,
+      { remedy: 'Apply one layer to volumes with the same channels, or make two layers.' },
+    );
+  }
+}
+
+export interface NetworkOptions {
+  /** For sizes that do not divide, where a layer has no `fit` of its own; default 'exact'. */
+  fit?: Fit;
+}
+
+/**
+ * The network between inputs and outputs: every layer that the outputs depend on.
+ *
+ * @throws ShapeError for volumes that do not fit; StriateError INVALID_ARGUMENT for an input that is
+ * missing or unused, and for two layers of one name.
+ */
+export function network(
+  inputs: Value | readonly Value[],
+  outputs: Value | readonly Value[],
+  options: NetworkOptions = {},
+): Network {
+  const [from, to] = [listOf(inputs, 'inputs'), listOf(outputs, 'outputs')];
+  const fit = readFit(options);
+  const values = reachable(to);
+  checkInputs(from, values);
+  const loose = to.findIndex((value) => !value.batched);
+  if (loose >= 0) {
+    throw invalid(
+      `output ${loose} is one number for the whole batch`,
+      'A network gives an output an image; put mean() and sum() into the loss.',
+    );
+  }
+  const names = nameNodes(values);
+  const ids = new Map(values.map((value, id) => [value, id]));
+  const idOf = (value: Value): number => ids.get(value)!;
+  return new Network({
+    fit,
+    nodes: values.map((value, i) => ({
+      name: names[i]!,
+      layer: value.layer,
+      inputs: value.inputs.map(idOf),
+      ...(value.layer === null ? { shape: value.shape, dtype: value.dtype } : {}),
+    })),
+    inputs: from.map(idOf),
+    outputs: to.map(idOf),
+  });
+}
+
+function listOf(values: Value | readonly Value[], what: string): readonly Value[] {
+  const list = values instanceof Value ? [values] : values;
+  if (!Array.isArray(list) || list.length === 0 || !list.every((value) => value instanceof Value)) {
+    throw invalid(
+      `the ${what} of a network are Values`,
+      'Give what input() and layers return, one or several.',
+    );
+  }
+  if (new Set(list).size !== list.length)
+    throw invalid(`one Value stands twice among the ${what}`, 'Name it once.');
+  return list as readonly Value[];
+}
+
+export function readFit({ fit = 'exact' }: NetworkOptions): Fit {
+  if (fit === 'exact' || fit === 'crop' || fit === 'pad') return fit;
+  throw invalid(`fit is '${String(fit)}'`, "Give 'exact', 'crop' or 'pad'.");
+}
+
+/** All that the outputs depend on, in the order of making. */
+function reachable(outputs: readonly Value[]): Value[] {
+  const found = new Set<Value>();
+  const open = [...outputs];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (found.has(value)) continue;
+    found.add(value);
+    open.push(...value.inputs);
+  }
+  return [...found].sort((a, b) => a.order - b.order);
+}
+
+function checkInputs(declared: readonly Value[], used: readonly Value[]): void {
+  if (declared.some((value) => value.layer !== null)) {
+    throw invalid(
+      'an input of the network is the output of a layer',
+      'Inputs are made by input().',
+    );
+  }
+  const missing = used.find((value) => value.layer === null && !declared.includes(value));
+  if (missing !== undefined) {
+    throw invalid(
+      `the outputs depend on an input [${missing.shape.join(', ')}] that is not among the network's inputs`,
+      'List every input.',
+    );
+  }
+  const unused = declared.find((value) => !used.includes(value));
+  if (unused !== undefined) {
+    throw invalid(
+      `no output depends on the input [${unused.shape.join(', ')}]`,
+      'Leave the input out, or use it.',
+    );
+  }
+}

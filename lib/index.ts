@@ -1,0 +1,48 @@
+/** Striate: convolutional networks, trained from Node. */
+
+export {
+  CancelledError,
+  FormatError,
+  OutOfDeviceMemoryError,
+  ShapeError,
+  StriateError,
+  type ErrorCode,
+  type StriateErrorOptions,
+} from './errors.js';
+
+export { input, type Value } from './graph/value.js';
+export { scope } from './graph/names.js';
+export { network, Network, type NetworkNode, type NetworkParameter } from './graph/network.js';
+export { sequential } from './graph/sequential.js';
+export type { Fit as ShapeFit, Shape } from './graph/shape.js';
+export type { Layer } from './graph/layer.js';
+
+export * from './layers/index.js';
+export * from './losses/index.js';
+export * from './optimizers/index.js';
+export * from './schedules/index.js';
+export type { Initializer } from './initializers/index.js';
+
+export { device, type Device } from './runtime/device.js';
+
+export { batches, fromArrays, fromAsyncIterable, split, subset, take } from './data/index.js';
+export type {
+  ArrayOptions,
+  Batch,
+  BatchOptions,
+  DataPosition,
+  Dataset,
+  SampleArrays,
+  StreamOptions,
+  StreamSample,
+  TargetKind,
+} from './data/index.js';
+export * as data from './data/index.js';
+export * as models from './models/index.js';
+
+export type { Epoch, Fit, FitOptions, History } from './training/fit.js';
+export type { Metrics } from './training/metrics.js';
+export { load, type Classification, type LoadOptions, type Model } from './training/model.js';
+export type { Trainer, TrainerOptions } from './training/trainer.js';
+export { readWeights, Weights, writeWeights } from './training/weights.js';
+export type { HostData, HostDType, HostTensor } from './training/weights.js';

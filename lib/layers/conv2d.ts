@@ -1,0 +1,379 @@
+import { ShapeError } from '../errors.js';
+import { defineLayer, type NamedOptions } from '../graph/define-layer.js';
+import type { Layer } from '../graph/layer.js';
+import {
+  describe,
+  flag,
+  initializer,
+  invalid,
+  optional,
+  pair,
+  positive,
+  readOptions,
+  type OptionRules,
+} from '../graph/options.js';
+import {
+  requireVolume,
+  type Fit,
+  type Padding,
+  type Pair,
+  type WindowGeometry,
+} from '../graph/shape.js';
+import { constant, heNormal, type Initializer } from '../initializers/index.js';
+import { defineOp, type AttributeValues, type Extent } from '../program/op.js';
+import type { Tensor } from '../program/tensor.js';
+import { batchAxes, eagerShape, filterAxes, type EagerShapes } from './eager.js';
+import { reluBackwardOp } from './relu.js';
+import {
+  placed,
+  placementAttributes,
+  placementAttributeTypes,
+  placementRules,
+  type Placement,
+} from './windows.js';
+
+const attributeTypes = {
+  ...placementAttributeTypes,
+  dilationH: 'int32',
+  dilationW: 'int32',
+  groups: 'int32',
+  activation: 'int32',
+} as const;
+
+interface Convolution extends Placement {
+  readonly dilation: readonly [number, number];
+  readonly groups: number;
+}
+
+const convolutionRules: OptionRules<Convolution> = {
+  ...placementRules,
+  dilation: optional(pair, [1, 1]),
+  groups: optional(positive, 1),
+};
+
+/** Attributes of all three ops; `activation` 1 is a ReLU over the forward pass's output. */
+export function convAttributes(
+  geometry: WindowGeometry,
+  { stride, dilation, groups }: Omit<Convolution, 'padding' | 'fit'>,
+  activation: 0 | 1 = 0,
+): AttributeValues {
+  return {
+    ...placementAttributes(geometry, stride),
+    dilationH: dilation[0],
+    dilationW: dilation[1],
+    groups,
+    activation,
+  };
+}
+
+// The sizes of workspaces are part of the op's contract: native/ops/conv2d.h computes the same. They do
+// not depend on the batch.
+
+const columnUnit = 64;
+const fewestRows = 512;
+const packedElements = 2 ** 22;
+const partialElements = 2 ** 18;
+const mostSplits = 16;
+
+/** Elements of a packed [depth, columns] matrix, or of as many rows as stand packed at one time. */
+function packed(depth: number, columns: number): number {
+  const padded = Math.ceil(columns / columnUnit) * columnUnit;
+  return Math.min(depth, Math.max(fewestRows, Math.floor(packedElements / padded))) * padded;
+}
+
+type Direction = 'forward' | 'backwardData' | 'backwardFilter';
+
+/** Bytes of the operand `workspace`. `area` is R S; 0 for a filter gradient without `dw`. */
+export function convWorkspace(
+  direction: Direction,
+  area: number,
+  channels: number,
+  filters: number,
+  groups: number,
+  dtype: 'float32' | 'float64',
+): number {
+  const size = dtype === 'float64' ? 8 : 4;
+  const [c, k] = [channels / groups, filters / groups];
+  if (direction === 'backwardFilter') {
+    const sums = area * c * filters + filters;
+    const splits = Math.min(mostSplits, Math.max(1, Math.floor(partialElements / sums)));
+    return splits === 1 ? 0 : splits * sums * size;
+  }
+  if (groups > 1 && c === 1 && k === 1) return 0;
+  return size * (direction === 'forward' ? packed(area * c, k) : packed(area * k, c));
+}
+
+function workspaceOf(
+  direction: Direction,
+  attributes: AttributeValues,
+  volumes: { x: Tensor | undefined; w: Tensor | undefined; y: Tensor | undefined },
+  dtype: 'float32' | 'float64',
+): Extent {
+  const { x, w, y } = volumes;
+  const area = w === undefined ? 0 : w.shape[0]! * w.shape[1]!;
+  const bytes = convWorkspace(
+    direction,
+    area,
+    x!.shape.at(-1)!,
+    y!.shape.at(-1)!,
+    Number(attributes.groups),
+    dtype,
+  );
+  return { fixed: bytes, perImage: 0 };
+}
+
+interface EagerConvolution extends Convolution {
+  readonly activation: 'none' | 'relu';
+}
+
+const eagerRules: OptionRules<EagerConvolution> = {
+  ...convolutionRules,
+  activation: optional(
+    {
+      read(value, where) {
+        if (value === 'none' || value === 'relu') return value;
+        throw invalid(`${where} is ${describe(value)}`, "Give 'none' or 'relu'.");
+      },
+    },
+    'none',
+  ),
+};
+
+const inputSize = { inputSize: pair };
+const filterSize = { size: pair };
+const withBias = { bias: optional(flag, false) };
+
+function forwardCall(
+  shapes: EagerShapes,
+  options: object,
+): { attributes: AttributeValues; y: number[] } {
+  const [n, h, w] = eagerShape(shapes, 'x', batchAxes) as [number, number, number, number];
+  const [r, s, , k] = eagerShape(shapes, 'w', filterAxes) as [number, number, number, number];
+  const convolution = readOptions('conv2d', eagerRules, options);
+  const geometry = placed([h, w], [r, s], convolution, 'exact');
+  return {
+    attributes: convAttributes(geometry, convolution, convolution.activation === 'relu' ? 1 : 0),
+    y: [n, geometry.height, geometry.width, k],
+  };
+}
+
+/** The geometry of a backward call; `dy` must be what the forward pass would have given. */
+function backwardGeometry(
+  dy: readonly number[],
+  plane: readonly [number, number],
+  size: readonly [number, number],
+  convolution: Convolution,
+): WindowGeometry {
+  const geometry = placed(plane, size, convolution, 'exact');
+  if (dy[1] !== geometry.height || dy[2] !== geometry.width) {
+    throw new ShapeError(
+      `dy is ${dy[1]}x${dy[2]}, but a forward pass over ${plane.join('x')} gives ${geometry.height}x${geometry.width}`,
+      { remedy: 'Give the options of the forward pass.' },
+    );
+  }
+  return geometry;
+}
+
+function dataCall(
+  shapes: EagerShapes,
+  options: object,
+): { attributes: AttributeValues; dx: number[] } {
+  const dy = eagerShape(shapes, 'dy', batchAxes);
+  const [r, s, c] = eagerShape(shapes, 'w', filterAxes) as [number, number, number, number];
+  const read = readOptions('conv2dBackwardData', { ...convolutionRules, ...inputSize }, options);
+  const geometry = backwardGeometry(dy, read.inputSize, [r, s], read);
+  return {
+    attributes: convAttributes(geometry, read),
+    dx: [dy[0]!, ...read.inputSize, c * read.groups],
+  };
+}
+
+function filterCall(
+  shapes: EagerShapes,
+  options: object,
+): { attributes: AttributeValues; dw: number[]; db: number[] | undefined } {
+  const [, h, w, c] = eagerShape(shapes, 'x', batchAxes) as [number, number, number, number];
+  const dy = eagerShape(shapes, 'dy', batchAxes);
+  const read = readOptions(
+    'conv2dBackwardFilter',
+    { ...convolutionRules, ...filterSize, ...withBias },
+    options,
+  );
+  const geometry = backwardGeometry(dy, [h, w], read.size, read);
+  return {
+    attributes: convAttributes(geometry, read),
+    dw: [...read.size, c / read.groups, dy[3]!],
+    db: read.bias ? [dy[3]!] : undefined,
+  };
+}
+
+export const convOp = defineOp({
+  name: 'conv2d',
+  operands: [
+    { name: 'x', role: 'in' },
+    { name: 'w', role: 'in' },
+    { name: 'b', role: 'in', optional: true },
+    { name: 'y', role: 'out' },
+    { name: 'workspace', role: 'out', optional: true },
+  ],
+  attributes: attributeTypes,
+  workspace: (attributes, { x, w, y }, dtype) =>
+    workspaceOf('forward', attributes, { x, w, y }, dtype),
+  eager: {
+    attributes: (shapes, options) => forwardCall(shapes, options).attributes,
+    outputs: (shapes, _attributes, options) => ({ y: { shape: forwardCall(shapes, options).y } }),
+  },
+  backward(g) {
+    const given = g.gradientOf('y');
+    if (given === undefined || !(g.wants('x') || g.wants('w') || g.wants('b'))) return;
+    let dy = given;
+    if (g.attributes.activation === 1) {
+      const y = g.operand('y');
+      dy = g.temporary(y.shape, {
+        batched: y.batched,
+        name: 'dy',
+        category: 'activationGradients',
+      });
+      g.emit(reluBackwardOp, { reserved: 0 }, { y, dy: given, dx: dy });
+    }
+    const attributes = { ...g.attributes, activation: 0 };
+    g.contribute(['w', 'b'], ({ w: dw, b: db }) => {
+      g.emit(convBackwardFilterOp, attributes, { x: g.operand('x'), dy, dw, db });
+    });
+    g.contribute(['x'], ({ x: dx }) => {
+      g.emit(convBackwardDataOp, attributes, { dy, w: g.operand('w'), dx });
+    });
+  },
+});
+
+export const convBackwardDataOp = defineOp({
+  name: 'conv2dBackwardData',
+  operands: [
+    { name: 'dy', role: 'in' },
+    { name: 'w', role: 'in' },
+    { name: 'dx', role: 'out' },
+    { name: 'workspace', role: 'out', optional: true },
+  ],
+  attributes: attributeTypes,
+  workspace: (attributes, { dy, w, dx }, dtype) =>
+    workspaceOf('backwardData', attributes, { x: dx, w, y: dy }, dtype),
+  eager: {
+    attributes: (shapes, options) => dataCall(shapes, options).attributes,
+    outputs: (shapes, _attributes, options) => ({ dx: { shape: dataCall(shapes, options).dx } }),
+  },
+});
+
+export const convBackwardFilterOp = defineOp({
+  name: 'conv2dBackwardFilter',
+  operands: [
+    { name: 'x', role: 'in' },
+    { name: 'dy', role: 'in' },
+    { name: 'dw', role: 'out', optional: true },
+    { name: 'db', role: 'out', optional: true },
+    { name: 'workspace', role: 'out', optional: true },
+  ],
+  attributes: attributeTypes,
+  workspace: (attributes, { x, dy, dw }, dtype) =>
+    workspaceOf('backwardFilter', attributes, { x, w: dw, y: dy }, dtype),
+  eager: {
+    attributes: (shapes, options) => filterCall(shapes, options).attributes,
+    outputs(shapes, _attributes, options) {
+      const { dw, db } = filterCall(shapes, options);
+      return { dw: { shape: dw }, ...(db === undefined ? {} : { db: { shape: db } }) };
+    },
+  },
+});
+
+export interface Conv2dOptions extends NamedOptions {
+  /** Number of filters: channels of the output. */
+  filters: number;
+  /** Filter height and width. */
+  size: Pair;
+  /** Pixels between neighbouring windows; default 1. */
+  stride?: Pair;
+  /** Zeros around the volume; default 0. */
+  padding?: Padding;
+  /** Pixels between neighbouring filter elements; 1, the default, is a contiguous filter. */
+  dilation?: Pair;
+  /** Parts into which channels and filters are divided, each convolved alone; default 1. */
+  groups?: number;
+  /** Adds one number a filter; default true. */
+  bias?: boolean;
+  /** For a size that does not divide; default: the network's. */
+  fit?: Fit;
+  /** Start of the filters; default `heNormal()`. */
+  init?: Initializer;
+  /** Start of the bias; default `constant(0)`. */
+  biasInit?: Initializer;
+}
+
+interface Options extends Convolution {
+  readonly filters: number;
+  readonly size: readonly [number, number];
+  readonly bias: boolean;
+  readonly init: Initializer;
+  readonly biasInit: Initializer;
+}
+
+const make = defineLayer<Options>({
+  kind: 'conv2d',
+  prefix: 'conv',
+  arity: 1,
+  options: {
+    filters: positive,
+    size: pair,
+    ...convolutionRules,
+    bias: optional(flag, true),
+    init: optional(initializer, heNormal()),
+    biasInit: optional(initializer, constant(0)),
+  },
+  shape([x], options, { fit }) {
+    const [height, width, channels] = requireVolume(x!);
+    const { filters, groups } = options;
+    if (channels % groups !== 0 || filters % groups !== 0) {
+      throw new ShapeError(
+        `${groups} groups do not divide ${channels} channels and ${filters} filters`,
+        {
+          remedy: 'Choose groups that divide both the channels of the input and the filters.',
+        },
+      );
+    }
+    const geometry = placed([height, width], options.size, options, fit);
+    return [geometry.height, geometry.width, filters];
+  },
+  parameters([x], { size: [r, s], filters, groups, bias, init, biasInit }) {
+    const channels = x![2]! / groups;
+    const fans = { fanIn: r * s * channels, fanOut: (r * s * filters) / groups };
+    const w = { name: 'w', shape: [r, s, channels, filters], init, trainable: true, ...fans };
+    const b = { name: 'b', shape: [filters], init: biasInit, trainable: true, ...fans };
+    return bias ? [w, b] : [w];
+  },
+  forward(scope, [x], options) {
+    const [height, width] = x!.shape as [number, number, number];
+    const geometry = placed([height, width], options.size, options, scope.fit);
+    const y = scope.tensor(scope.outputShape);
+    scope.emit(convOp, convAttributes(geometry, options), {
+      x,
+      w: scope.parameter('w'),
+      b: options.bias ? scope.parameter('b') : undefined,
+      y,
+    });
+    return y;
+  },
+});
+
+/**
+ * Convolution (cross-correlation): filters of `size` slide over a volume `[H, W, C]` and give
+ * `[P, Q, filters]`, with `P = (H - F + 2P)/S + 1`, where `F = dilation * (size - 1) + 1`, `2P` is the
+ * padding of both sides and `S` the stride.
+ *
+ * Parameters: `w` `[size, size, C / groups, filters]`, `b` `[filters]`. The default start is He's for a
+ * ReLU that follows, with zero bias.
+ *
+ * @throws StriateError INVALID_ARGUMENT for an option that is unknown, missing or out of range;
+ * ShapeError, when the network is made, for a size that does not divide (`fit`) and for groups that do
+ * not divide the channels.
+ */
+export function conv2d(options: Conv2dOptions): Layer {
+  return make(options);
+}

@@ -1,0 +1,21 @@
+import '../program/normalize.js';
+
+export { add } from './add.js';
+export { scale, shift } from './affine.js';
+export { avgPool2d, type AvgPool2dOptions } from './avg-pool2d.js';
+export { batchNorm, type BatchNormOptions } from './batch-norm.js';
+export { concat } from './concat.js';
+export { conv2d, type Conv2dOptions } from './conv2d.js';
+export { dense, type DenseOptions } from './dense.js';
+export { div } from './div.js';
+export { dropout, type DropoutOptions } from './dropout.js';
+export { flatten } from './flatten.js';
+export { globalAvgPool2d } from './global-avg-pool2d.js';
+export { maxPool2d } from './max-pool2d.js';
+export { mul } from './mul.js';
+export { mean, sum } from './reduce.js';
+export { relu } from './relu.js';
+export { reshape } from './reshape.js';
+export { sub } from './sub.js';
+export { abs, exp, log, neg, sqrt, square } from './unary.js';
+export type { PoolOptions } from './pooling.js';

@@ -1,0 +1,116 @@
+import { maybe, pair, readOptions, type OptionRules } from '../graph/options.js';
+import type { Fit, Pair, Padding, Shape, WindowGeometry } from '../graph/shape.js';
+import type { NamedOptions } from '../graph/define-layer.js';
+import { ShapeError } from '../errors.js';
+import type { AttributeValues } from '../program/op.js';
+import { batchAxes, eagerShape, type EagerShapes } from './eager.js';
+import {
+  placementAttributes,
+  placementAttributeTypes,
+  placementRules,
+  pooled,
+  type Placement,
+} from './windows.js';
+
+export interface PoolOptions extends NamedOptions {
+  /** Window height and width. */
+  size: Pair;
+  /** Pixels between neighbouring windows; default: the window, so that windows touch. */
+  stride?: Pair;
+  /** Padding around the volume, smaller than the window; default 0. */
+  padding?: Padding;
+  /** For a size that does not divide; default: the network's. */
+  fit?: Fit;
+}
+
+/** A pooling's options in full. */
+export interface Pooling extends Omit<Placement, 'stride'> {
+  readonly size: readonly [number, number];
+  readonly stride?: readonly [number, number] | undefined;
+}
+
+export const poolingRules: OptionRules<Pooling> = {
+  ...placementRules,
+  size: pair,
+  stride: maybe(pair),
+};
+
+export const poolingAttributeTypes = {
+  sizeH: 'int32',
+  sizeW: 'int32',
+  ...placementAttributeTypes,
+} as const;
+
+/** Where the windows of a pooling lie. */
+export function poolWindows(
+  x: Shape,
+  options: Pooling,
+  networkFit: Fit,
+): WindowGeometry & { channels: number } {
+  const { size, stride = size } = options;
+  return pooled(x, size, { ...options, stride }, networkFit);
+}
+
+export function poolShape(x: Shape, options: Pooling, networkFit: Fit): Shape {
+  const { height, width, channels } = poolWindows(x, options, networkFit);
+  return [height, width, channels];
+}
+
+export function poolAttributes(
+  geometry: WindowGeometry,
+  { size, stride = size }: Pooling,
+): AttributeValues {
+  return { sizeH: size[0], sizeW: size[1], ...placementAttributes(geometry, stride) };
+}
+
+/** An eager forward call: attributes, and the shape of y. */
+export function eagerPool<Options extends Pooling>(
+  kind: string,
+  rules: OptionRules<Options>,
+  shapes: EagerShapes,
+  given: object,
+): { attributes: AttributeValues; y: readonly number[]; options: Options } {
+  const [n, ...volume] = eagerShape(shapes, 'x', batchAxes);
+  const options = readOptions(kind, rules, given);
+  const geometry = poolWindows(volume, options, 'exact');
+  const y = [n!, geometry.height, geometry.width, geometry.channels];
+  return { attributes: poolAttributes(geometry, options), y, options };
+}
+
+/** An eager backward call, `inputSize: [h, w]` among its options: attributes, and the shape of dx. */
+export function eagerPoolBackward<Options extends Pooling>(
+  kind: string,
+  rules: OptionRules<Options>,
+  shapes: EagerShapes,
+  given: object,
+): { attributes: AttributeValues; dx: readonly number[]; options: Options } {
+  const [n, height, width, channels] = eagerShape(shapes, 'dy', batchAxes) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const options = readOptions(
+    kind,
+    { ...rules, ...inputSizeRule } as OptionRules<Options & InputSize>,
+    given,
+  );
+  const geometry = poolWindows([...options.inputSize, channels], options, 'exact');
+  if (height !== geometry.height || width !== geometry.width) {
+    throw new ShapeError(
+      `dy is ${height}x${width}, but pooling ${options.inputSize.join('x')} gives ${geometry.height}x${geometry.width}`,
+      { remedy: 'Give the options of the forward pass.' },
+    );
+  }
+  return {
+    attributes: poolAttributes(geometry, options),
+    dx: [n, ...options.inputSize, channels],
+    options,
+  };
+}
+
+interface InputSize {
+  readonly inputSize: readonly [number, number];
+}
+
+const inputSizeRule: OptionRules<InputSize> = { inputSize: pair };

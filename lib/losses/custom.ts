@@ -1,0 +1,145 @@
+import { ShapeError } from '../errors.js';
+import type { ForwardScope, Layer } from '../graph/layer.js';
+import { describe, invalid } from '../graph/options.js';
+import { printShape, requireExtents, type Shape } from '../graph/shape.js';
+import { inferShape, input, Value } from '../graph/value.js';
+import type { Tensor } from '../program/tensor.js';
+import type { Loss, TargetSpec } from './loss.js';
+
+/** A loss written with values: `(y, target) => mean(square(sub(y, target)))`. */
+export type LossFunction = (y: Value, target: Value) => Value;
+
+/**
+ * A loss from a function of the network's output and the target. The function is called with values,
+ * once for each shape of output; what it builds becomes part of the training program, its gradient
+ * included. It must end in one number for the batch (`mean` or `sum`) that depends on the output.
+ *
+ * @param target what one image is compared with; default: float32 numbers of the output's shape
+ * @throws StriateError INVALID_ARGUMENT, when training is set up, for a function that gives anything
+ * else, and for layers with parameters inside; ShapeError for shapes that do not fit.
+ */
+export function customLoss(build: LossFunction, target: Partial<TargetSpec> = {}): Loss {
+  if (typeof build !== 'function') {
+    throw invalid(
+      `a loss is a function of values, not ${describe(build)}`,
+      'Write (y, target) => mean(...).',
+    );
+  }
+  const specFor = (output: Shape): TargetSpec => {
+    const { dtype = 'float32', shape = output } = target;
+    if (dtype !== 'float32') {
+      throw invalid(
+        `the target of an own loss is ${describe(dtype)}`,
+        "Give float32 numbers: dtype: 'float32'.",
+      );
+    }
+    requireExtents(shape);
+    return { dtype, shape };
+  };
+  return {
+    kind: 'custom',
+    toJSON: () => ({ kind: 'custom', target: { dtype: target.dtype, shape: target.shape } }),
+    target(output) {
+      const spec = specFor(output);
+      buildGraph(build, output, spec);
+      return spec;
+    },
+    forward(scope, output, targetTensor) {
+      const graph = buildGraph(build, output.shape, specFor(output.shape));
+      return { loss: lower(graph, scope, output, targetTensor), form: 'scalar' };
+    },
+  };
+}
+
+interface LossGraph {
+  readonly y: Value;
+  readonly target: Value;
+  /** In an order in which inputs come first. */
+  readonly values: readonly Value[];
+  readonly result: Value;
+}
+
+function buildGraph(build: LossFunction, output: Shape, { shape }: TargetSpec): LossGraph {
+  const y = input(output, { name: 'output' });
+  const target = input(shape, { name: 'target' });
+  const result: unknown = build(y, target);
+  if (!(result instanceof Value)) {
+    throw invalid(
+      `the loss function returned ${describe(result)}, not a Value`,
+      'Return mean(...) or sum(...).',
+    );
+  }
+  const values = valuesBefore(result);
+  for (const value of values) checkPart(value, y, target);
+  if (!values.includes(y)) {
+    throw invalid(
+      "the loss does not depend on the network's output",
+      'Use the first argument of the function.',
+    );
+  }
+  if (result.batched || result.shape.length > 0) {
+    throw new ShapeError(
+      `the loss is ${printShape(result.shape)}${result.batched ? ' for each image' : ''}, not one number`,
+      {
+        remedy: 'End the function in mean(...) or sum(...).',
+      },
+    );
+  }
+  return { y, target, values, result };
+}
+
+function valuesBefore(result: Value): Value[] {
+  const found = new Set<Value>();
+  const open = [result];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    if (found.has(value)) continue;
+    found.add(value);
+    open.push(...value.inputs);
+  }
+  return [...found].sort((a, b) => a.order - b.order);
+}
+
+function checkPart(value: Value, y: Value, target: Value): void {
+  const { layer } = value;
+  if (layer === null && value !== y && value !== target) {
+    throw invalid('the loss uses a value from outside the function', 'Use the two arguments only.');
+  }
+  if (layer?.definition.parameters !== undefined) {
+    throw invalid(
+      `the loss holds ${layer.kind}, a layer with parameters`,
+      'Put it into the network.',
+    );
+  }
+}
+
+function lower(graph: LossGraph, scope: ForwardScope, output: Tensor, target: Tensor): Tensor {
+  const tensors = new Map<Value, Tensor>([
+    [graph.y, output],
+    [graph.target, target],
+  ]);
+  for (const [i, value] of graph.values.entries()) {
+    const { layer } = value;
+    if (layer === null) continue;
+    const inputs = value.inputs.map((from) => tensors.get(from)!);
+    const inner = within(scope, layer, `${scope.layer}/${layer.kind}${i}`, value);
+    tensors.set(value, layer.definition.forward(inner, inputs, layer.options));
+  }
+  return tensors.get(graph.result)!;
+}
+
+/** The scope of one part of the loss: the loss's own, under the part's name and shape. */
+function within(scope: ForwardScope, layer: Layer, name: string, value: Value): ForwardScope {
+  return {
+    mode: scope.mode,
+    dtype: scope.dtype,
+    fit: 'exact',
+    layer: name,
+    outputShape: inferShape(layer, name, value.inputs, 'exact'),
+    parameter: (parameter) => scope.parameter(parameter),
+    tensor: (shape, options) => scope.tensor(shape, options),
+    emit: (op, attributes, operands) => scope.emit(op, attributes, operands),
+    commit: (op, attributes, operands) => scope.commit(op, attributes, operands),
+    reshape: (x, shape) => scope.reshape(x, shape),
+    concat: (xs) => scope.concat(xs),
+  };
+}
