@@ -15,7 +15,8 @@ export const packageRoot = resolve(dirname(fileURLToPath(import.meta.url)), '..'
 export const version = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')).version;
 
 /** True in a clone: the TypeScript sources are not part of the published package. */
-export const isClone = existsSync(join(packageRoot, 'lib')) || existsSync(join(packageRoot, '.git'));
+export const isClone =
+  existsSync(join(packageRoot, 'lib')) || existsSync(join(packageRoot, '.git'));
 
 const files = (folder) =>
   readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

@@ -1,4 +1,7 @@
-export function findProgram(names: readonly string[], folders?: readonly string[]): string | undefined;
+export function findProgram(
+  names: readonly string[],
+  folders?: readonly string[],
+): string | undefined;
 export function programVersion(path: string, args?: readonly string[]): string | undefined;
 export interface BuildTool {
   name: string;

@@ -1,0 +1,16 @@
+export class BuildError extends Error {
+  readonly code: 'BUILD_FAILED';
+  readonly remedy: string;
+  readonly log: string | undefined;
+}
+export function inspectAddon(path: string): {
+  version?: string;
+  sourceHash?: string;
+  reason?: string;
+};
+export function isCurrent(path: string): boolean;
+export function buildTarget(): string;
+export function build(options?: {
+  force?: boolean;
+  log?: (line: string) => void;
+}): Promise<{ path: string; built: boolean; seconds: number }>;
