@@ -3,13 +3,15 @@ import { at4 } from './geometry.js';
 import { forEachWindow, poolings, type Pooling } from './pooling.js';
 
 const attributes = (p: Pooling, countPadding: number) => ({ ...p.attributes, countPadding });
-const padded = (p: Pooling): boolean => ['padTop', 'padLeft', 'padBottom', 'padRight'].some((side) => p.attributes[side]);
+const padded = (p: Pooling): boolean =>
+  ['padTop', 'padLeft', 'padBottom', 'padRight'].some((side) => p.attributes[side]);
 
 /** Both rules where they differ. */
 const both = (make: (p: Pooling, countPadding: number) => OpCase): OpCase[] =>
   poolings.flatMap((p) => [make(p, 1), ...(padded(p) ? [make(p, 0)] : [])]);
 
-const name = (p: Pooling, countPadding: number): string => `${p.name}${countPadding ? '' : ', padding not counted'}`;
+const name = (p: Pooling, countPadding: number): string =>
+  `${p.name}${countPadding ? '' : ', padding not counted'}`;
 
 const forward = (p: Pooling, countPadding: number): OpCase => ({
   name: name(p, countPadding),
@@ -42,7 +44,10 @@ function walk(
     let divisor = 0;
     for (let h = top; h < top + size.h; ++h)
       for (let w = left; w < left + size.w; ++w) {
-        const counted = Number(a.countPadding) === 1 ? h < bottom && w < right : h >= 0 && h < H && w >= 0 && w < W;
+        const counted =
+          Number(a.countPadding) === 1
+            ? h < bottom && w < right
+            : h >= 0 && h < H && w >= 0 && w < W;
         if (counted) ++divisor;
       }
     for (let h = top; h < top + size.h; ++h)
@@ -58,7 +63,12 @@ export default [
     cases: both(forward),
     reference: ({ x }: Arrays, c) => {
       const y = new Float64Array(elements(c.outputs.y!.shape));
-      walk(c.inputs.x!.shape, c.outputs.y!.shape, c.attributes, (i, j, weight) => (y[j]! += x![i]! * weight));
+      walk(
+        c.inputs.x!.shape,
+        c.outputs.y!.shape,
+        c.attributes,
+        (i, j, weight) => (y[j]! += x![i]! * weight),
+      );
       return { y };
     },
   },
@@ -67,7 +77,12 @@ export default [
     cases: both(backward),
     reference: ({ dy }: Arrays, c) => {
       const dx = new Float64Array(elements(c.outputs.dx!.shape));
-      walk(c.outputs.dx!.shape, c.inputs.dy!.shape, c.attributes, (i, j, weight) => (dx[i]! += dy![j]! * weight));
+      walk(
+        c.outputs.dx!.shape,
+        c.inputs.dy!.shape,
+        c.attributes,
+        (i, j, weight) => (dx[i]! += dy![j]! * weight),
+      );
       return { dx };
     },
   },

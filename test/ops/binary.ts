@@ -14,7 +14,9 @@ const make = (kind: number, v: Volume, scalar: boolean): OpCase => ({
   attributes: { kind },
   inputs: {
     a: { shape: v.shape, fill: uniform(-1, 1), ...v.from },
-    b: scalar ? { shape: [], fill: kinds[kind]!.b } : { shape: v.shape, fill: kinds[kind]!.b, ...v.from },
+    b: scalar
+      ? { shape: [], fill: kinds[kind]!.b }
+      : { shape: v.shape, fill: kinds[kind]!.b, ...v.from },
   },
   outputs: { y: { shape: v.shape, ...v.to, ...(v.accumulate && { accumulate: true }) } },
 });
@@ -23,8 +25,12 @@ export default [
   {
     op: 'binary',
     cases: kinds.flatMap((_, kind) => [
-      ...volumes.filter((v, i) => v.from || v.to || v.accumulate || i % 4 === kind).map((v) => make(kind, v, false)),
-      ...volumes.filter((v, i) => v.shape.length > 0 && (i + 2) % 4 === kind).map((v) => make(kind, v, true)),
+      ...volumes
+        .filter((v, i) => v.from || v.to || v.accumulate || i % 4 === kind)
+        .map((v) => make(kind, v, false)),
+      ...volumes
+        .filter((v, i) => v.shape.length > 0 && (i + 2) % 4 === kind)
+        .map((v) => make(kind, v, true)),
     ]),
     reference: ({ a, b }: Arrays, c) => {
       const f = kinds[Number(c.attributes.kind)]!.f;

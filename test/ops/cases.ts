@@ -18,7 +18,11 @@ export type Compute = 'float32' | 'float64';
  */
 export type Recipe = (
   | /** low + (high - low) u */ { kind: 'uniform'; low: number; high: number }
-  | /** gap <= |x| < high: kept away from a kink at zero */ { kind: 'away'; gap: number; high: number }
+  | /** gap <= |x| < high: kept away from a kink at zero */ {
+      kind: 'away';
+      gap: number;
+      high: number;
+    }
   | /** all different, neighbours `step` apart, centred on zero, in the order of the hashes */ {
       kind: 'distinct';
       step: number;
@@ -124,7 +128,10 @@ export function generate(recipe: Recipe, count: number, name: string): Float64Ar
     case 'away':
       for (let i = 0; i < count; ++i) {
         const t = 2 * u(i) - 1;
-        out[i] = t < 0 ? -recipe.gap + (recipe.high - recipe.gap) * t : recipe.gap + (recipe.high - recipe.gap) * t;
+        out[i] =
+          t < 0
+            ? -recipe.gap + (recipe.high - recipe.gap) * t
+            : recipe.gap + (recipe.high - recipe.gap) * t;
       }
       break;
     case 'distinct': {
@@ -135,10 +142,12 @@ export function generate(recipe: Recipe, count: number, name: string): Float64Ar
       break;
     }
     case 'integers':
-      for (let i = 0; i < count; ++i) out[i] = Math.floor(recipe.low + (recipe.high - recipe.low) * u(i));
+      for (let i = 0; i < count; ++i)
+        out[i] = Math.floor(recipe.low + (recipe.high - recipe.low) * u(i));
       break;
     case 'values':
-      if (recipe.values.length !== count) throw new Error(`${name}: ${recipe.values.length} values for ${count}`);
+      if (recipe.values.length !== count)
+        throw new Error(`${name}: ${recipe.values.length} values for ${count}`);
       out.set(recipe.values);
       break;
   }
@@ -176,7 +185,11 @@ export const uniform = (low: number, high: number, put?: Record<number, number>)
   ...(put && { put }),
 });
 export const away = (gap = 0.05, high = 1): Recipe => ({ kind: 'away', gap, high });
-export const distinct = (step = 0.01, put?: Record<number, number>): Recipe => ({ kind: 'distinct', step, ...(put && { put }) });
+export const distinct = (step = 0.01, put?: Record<number, number>): Recipe => ({
+  kind: 'distinct',
+  step,
+  ...(put && { put }),
+});
 export const integers = (low: number, high: number, put?: Record<number, number>): Recipe => ({
   kind: 'integers',
   low,
@@ -194,7 +207,10 @@ export const range = (pitch: number, channelOffset: number): Range => ({ pitch, 
 
 /** Operands whose first extent is not the batch, for the compiler's tensors. */
 const unbatched = new Set(
-  ('w b dw db gamma beta mean variance unbiased dgamma dbeta runningMean runningVariance std statistics ' +
-    'workspace gradients parameters momentum segments loss').split(' '),
+  (
+    'w b dw db gamma beta mean variance unbiased dgamma dbeta runningMean runningVariance std statistics ' +
+    'workspace gradients parameters momentum segments loss'
+  ).split(' '),
 );
-export const isBatched = (name: string, shape: readonly number[]): boolean => shape.length > 0 && !unbatched.has(name);
+export const isBatched = (name: string, shape: readonly number[]): boolean =>
+  shape.length > 0 && !unbatched.has(name);

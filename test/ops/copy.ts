@@ -28,7 +28,10 @@ export default [
     op: 'copy',
     cases: volumes.map(copy),
     reference: ({ x }: Arrays, c) => ({
-      y: Float64Array.from(x!, (value) => Number(c.attributes.alpha) * value + Number(c.attributes.beta)),
+      y: Float64Array.from(
+        x!,
+        (value) => Number(c.attributes.alpha) * value + Number(c.attributes.beta),
+      ),
     }),
   },
   {

@@ -1,4 +1,14 @@
-import { distinct, elements, uniform, values, type Arrays, type FamilyCases, type Numbers, type OpCase, type Recipe } from './cases.js';
+import {
+  distinct,
+  elements,
+  uniform,
+  values,
+  type Arrays,
+  type FamilyCases,
+  type Numbers,
+  type OpCase,
+  type Recipe,
+} from './cases.js';
 import { at4 } from './geometry.js';
 import { forEachWindow, poolings, type Pooling } from './pooling.js';
 
@@ -6,7 +16,12 @@ const switchType = (p: Pooling): 'uint8' | 'int32' =>
   p.attributes.sizeH! * p.attributes.sizeW! <= 256 ? 'uint8' : 'int32';
 
 /** The maxima and where in their windows they lie: the first of equals, the first NaN before all. */
-function pool(x: Numbers, xShape: readonly number[], yShape: readonly number[], a: OpCase['attributes']) {
+function pool(
+  x: Numbers,
+  xShape: readonly number[],
+  yShape: readonly number[],
+  a: OpCase['attributes'],
+) {
   const [, H, W, C] = xShape as [number, number, number, number];
   const y = new Float64Array(elements(yShape));
   const switches = new Int32Array(y.length);
@@ -34,7 +49,12 @@ function pool(x: Numbers, xShape: readonly number[], yShape: readonly number[], 
   return { y, switches };
 }
 
-const forward = (p: Pooling, fill: Recipe = distinct(), withSwitches = true, note = ''): OpCase => ({
+const forward = (
+  p: Pooling,
+  fill: Recipe = distinct(),
+  withSwitches = true,
+  note = '',
+): OpCase => ({
   name: p.name + note,
   attributes: p.attributes,
   inputs: { x: { shape: p.x, fill, ...p.from } },
@@ -50,7 +70,11 @@ const backward = (p: Pooling): OpCase => ({
   inputs: {
     x: { shape: p.x, fill: distinct() },
     dy: { shape: p.y, fill: uniform(-1, 1), ...p.to },
-    switches: { shape: p.y, dtype: switchType(p), fill: ({ x }) => pool(x!, p.x, p.y, p.attributes).switches },
+    switches: {
+      shape: p.y,
+      dtype: switchType(p),
+      fill: ({ x }) => pool(x!, p.x, p.y, p.attributes).switches,
+    },
   },
   outputs: { dx: { shape: p.x, ...p.from, ...(p.accumulate && { accumulate: true }) } },
 });
@@ -60,7 +84,16 @@ const ties: Pooling = {
   name: 'ties',
   x: [1, 3, 4, 1],
   y: [1, 2, 3, 1],
-  attributes: { sizeH: 2, sizeW: 2, strideH: 1, strideW: 1, padTop: 0, padLeft: 0, padBottom: 0, padRight: 0 },
+  attributes: {
+    sizeH: 2,
+    sizeW: 2,
+    strideH: 1,
+    strideW: 1,
+    padTop: 0,
+    padLeft: 0,
+    padBottom: 0,
+    padRight: 0,
+  },
 };
 
 export default [
@@ -70,12 +103,25 @@ export default [
       ...poolings.filter((p) => !p.accumulate).map((p) => forward(p)),
       forward(small, distinct(), false, ' without switches'),
       {
-        ...forward(small, distinct(0.01, { 0: NaN, 24: NaN, 51: NaN, 100: NaN, 101: -Infinity }), true, ' NaN passes on'),
+        ...forward(
+          small,
+          distinct(0.01, { 0: NaN, 24: NaN, 51: NaN, 100: NaN, 101: -Infinity }),
+          true,
+          ' NaN passes on',
+        ),
         noGradient: 'not finite',
       },
-      { ...forward(ties, values(1, 1, 0, 0, 1, 2, 2, 0, 2, 2, 2, 0), true, ' first of equals'), noGradient: 'ties' },
       {
-        ...forward(ties, values(...Array<number>(12).fill(-Infinity)), true, ' minus infinity everywhere'),
+        ...forward(ties, values(1, 1, 0, 0, 1, 2, 2, 0, 2, 2, 2, 0), true, ' first of equals'),
+        noGradient: 'ties',
+      },
+      {
+        ...forward(
+          ties,
+          values(...Array<number>(12).fill(-Infinity)),
+          true,
+          ' minus infinity everywhere',
+        ),
         noGradient: 'not finite',
       },
     ],
@@ -96,7 +142,8 @@ export default [
         for (let k = 0; k < yShape[3]!; ++k) {
           const j = at4(yShape)(n, p, q, k);
           const place = switches![j]!;
-          dx[at4(xShape)(n, top + Math.floor(place / sizeW), left + (place % sizeW), k)]! += dy![j]!;
+          dx[at4(xShape)(n, top + Math.floor(place / sizeW), left + (place % sizeW), k)]! +=
+            dy![j]!;
         }
       });
       return { dx };

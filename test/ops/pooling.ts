@@ -39,7 +39,12 @@ function pooling(
   return {
     name: text.filter(Boolean).join(' '),
     x,
-    y: [n, extent(h, sizeH, strideH, padTop, padBottom, fit), extent(w, sizeW, strideW, padLeft, padRight, fit), c],
+    y: [
+      n,
+      extent(h, sizeH, strideH, padTop, padBottom, fit),
+      extent(w, sizeW, strideW, padLeft, padRight, fit),
+      c,
+    ],
     attributes: { sizeH, sizeW, strideH, strideW, padTop, padLeft, padBottom, padRight },
     ...rest,
   };
@@ -62,15 +67,27 @@ export const poolings: readonly Pooling[] = [
   pooling([1, 8, 6, 3], [3, 3], [2, 2], { padding: [1, 1, 1, 1], fit: 'pad' }),
   pooling([1, 7, 9, 3], [3, 3], [2, 2], { padding: [0, 1, 2, 1], note: 'asymmetric' }),
   pooling([2, 6, 5, 2], [4, 3], [3, 2], { padding: [2, 0, 1, 2], fit: 'pad', note: 'asymmetric' }),
-  pooling([1, 5, 5, 3], [2, 2], [2, 2], { padding: [1, 1, 1, 1], fit: 'pad', note: 'last window dropped' }),
+  pooling([1, 5, 5, 3], [2, 2], [2, 2], {
+    padding: [1, 1, 1, 1],
+    fit: 'pad',
+    note: 'last window dropped',
+  }),
   pooling([1, 16, 16, 2], [16, 16], [1, 1], { note: '256 places' }),
   pooling([1, 18, 17, 2], [17, 16], [1, 1], { note: '272 places' }),
   pooling([2, 6, 6, 3], [2, 2], [2, 2], { from: range(8, 5), note: 'input is a range' }),
   pooling([2, 6, 6, 3], [3, 3], [1, 1], { to: range(7, 2), note: 'output is a range' }),
-  pooling([1, 6, 5, 16], [3, 2], [2, 1], { from: range(32, 16), to: range(17, 0), note: 'both are ranges' }),
+  pooling([1, 6, 5, 16], [3, 2], [2, 1], {
+    from: range(32, 16),
+    to: range(17, 0),
+    note: 'both are ranges',
+  }),
   pooling([2, 41, 37, 24], [3, 3], [2, 2], { note: 'several pieces' }),
   pooling([2, 6, 6, 5], [3, 3], [2, 2], { fit: 'pad', accumulate: true, note: 'added' }),
-  pooling([1, 7, 6, 3], [2, 2], [3, 3], { accumulate: true, from: range(6, 1), note: 'gaps, added to a range' }),
+  pooling([1, 7, 6, 3], [2, 2], [3, 3], {
+    accumulate: true,
+    from: range(6, 1),
+    note: 'gaps, added to a range',
+  }),
 ];
 
 /** Calls f(n, p, q, top, left) for each window; top and left are in the volume's coordinates. */
@@ -83,5 +100,11 @@ export function forEachWindow(
   for (let n = 0; n < N; ++n)
     for (let p = 0; p < P; ++p)
       for (let q = 0; q < Q; ++q)
-        f(n, p, q, p * Number(a.strideH) - Number(a.padTop), q * Number(a.strideW) - Number(a.padLeft));
+        f(
+          n,
+          p,
+          q,
+          p * Number(a.strideH) - Number(a.padTop),
+          q * Number(a.strideW) - Number(a.padLeft),
+        );
 }

@@ -1,8 +1,16 @@
-import { away, uniform, type Arrays, type FamilyCases, type Numbers, type OpCase } from './cases.js';
+import {
+  away,
+  uniform,
+  type Arrays,
+  type FamilyCases,
+  type Numbers,
+  type OpCase,
+} from './cases.js';
 import { volumes } from './volumes.js';
 
 const relu = (x: number): number => (x < 0 ? 0 : x); // NaN stays
-const map = (x: Numbers, f: (value: number, i: number) => number): Float64Array => Float64Array.from(x, f);
+const map = (x: Numbers, f: (value: number, i: number) => number): Float64Array =>
+  Float64Array.from(x, f);
 
 const forward = (c: (typeof volumes)[number], put?: Record<number, number>): OpCase => ({
   name: c.name,
@@ -28,7 +36,10 @@ export default [
     cases: [
       ...volumes.filter((v) => !v.accumulate).map((v) => forward(v)),
       {
-        ...forward({ name: 'NaN and infinities pass on', shape: [1, 2, 2, 3] }, { 0: NaN, 4: Infinity, 7: -Infinity, 11: NaN }),
+        ...forward(
+          { name: 'NaN and infinities pass on', shape: [1, 2, 2, 3] },
+          { 0: NaN, 4: Infinity, 7: -Infinity, 11: NaN },
+        ),
         noGradient: 'not finite',
       },
       { ...forward({ name: 'zero', shape: [5] }, { 1: 0, 3: -0 }), noGradient: 'at the kink' },

@@ -2,7 +2,12 @@ import { away, uniform, type Arrays, type FamilyCases, type OpCase, type Recipe 
 import { volumes, type Volume } from './volumes.js';
 
 // In the order of the attribute `kind`. `abs` keeps away from its kink, `sqrt` and `log` are positive.
-const kinds: readonly { name: string; fill: Recipe; f(x: number): number; slope(x: number, y: number): number }[] = [
+const kinds: readonly {
+  name: string;
+  fill: Recipe;
+  f(x: number): number;
+  slope(x: number, y: number): number;
+}[] = [
   { name: 'neg', fill: uniform(-2, 2), f: (x) => -x, slope: () => -1 },
   { name: 'square', fill: uniform(-2, 2), f: (x) => x * x, slope: (x) => 2 * x },
   { name: 'sqrt', fill: uniform(0.2, 3), f: Math.sqrt, slope: (_, y) => 0.5 / y },
@@ -40,7 +45,10 @@ const table = (make: (kind: number, v: Volume) => OpCase, among: readonly Volume
 export default [
   {
     op: 'unary',
-    cases: table(forward, volumes.filter((v) => !v.accumulate)),
+    cases: table(
+      forward,
+      volumes.filter((v) => !v.accumulate),
+    ),
     reference: ({ x }: Arrays, c) => ({ y: Float64Array.from(x!, of(c).f) }),
   },
   {

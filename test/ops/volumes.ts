@@ -11,7 +11,10 @@ export interface Volume {
   accumulate?: true;
 }
 
-const volume = (shape: readonly number[], extra: Omit<Volume, 'name' | 'shape'> & { note?: string } = {}): Volume => {
+const volume = (
+  shape: readonly number[],
+  extra: Omit<Volume, 'name' | 'shape'> & { note?: string } = {},
+): Volume => {
   const { note, ...rest } = extra;
   return { name: `${shape.join('x') || 'scalar'}${note ? ` ${note}` : ''}`, shape, ...rest };
 };
@@ -40,5 +43,10 @@ export const volumes: readonly Volume[] = [
   volume([3, 10], { note: 'range of a matrix', from: range(12, 2), to: range(11, 1) }),
   volume([2, 60, 47, 7], { note: 'range, several pieces', from: range(8, 0), to: range(10, 3) }),
   volume([2, 5, 3, 3], { note: 'added', accumulate: true }),
-  volume([2, 5, 3, 3], { note: 'added to a range', accumulate: true, from: range(5, 1), to: range(8, 5) }),
+  volume([2, 5, 3, 3], {
+    note: 'added to a range',
+    accumulate: true,
+    from: range(5, 1),
+    to: range(8, 5),
+  }),
 ];
