@@ -103,7 +103,8 @@ void checkOperands(const OpInfo& info, const View* views) {
 
 const std::vector<Family>& families() {
 #define STRIATE_OPS(file, Struct) describe<ops::Struct>(#file),
-  static const std::vector<Family> all = {
+  // Neither table is destroyed: device threads may outlive the statics when the process exits.
+  static const auto& all = *new std::vector<Family>{
 #include "ops/ops.def"
   };
 #undef STRIATE_OPS
@@ -111,11 +112,11 @@ const std::vector<Family>& families() {
 }
 
 const std::vector<OpEntry>& registry() {
-  static const std::vector<OpEntry> all = [] {
-    std::vector<OpEntry> entries;
+  static const auto& all = *[] {
+    auto* entries = new std::vector<OpEntry>();
     for (const Family& family : families())
       for (int op = 0; op < family.opCount; ++op)
-        entries.push_back({&family.ops[op], &family, int(&family - families().data()), op});
+        entries->push_back({&family.ops[op], &family, int(&family - families().data()), op});
     return entries;
   }();
   return all;
