@@ -75,8 +75,15 @@ export interface GradientScope {
   ): void;
   /** The gradient by the input *is* this tensor (addition, reshape): no instruction where none is needed. */
   pass(input: string, gradient: Tensor): void;
-  emit(op: OpDefinition, attributes: AttributeValues, operands: Record<string, Tensor | Target | undefined>): void;
-  temporary(shape: readonly number[], options: { batched: boolean; name: string; category?: 'workspace' | 'activationGradients' }): Tensor;
+  emit(
+    op: OpDefinition,
+    attributes: AttributeValues,
+    operands: Record<string, Tensor | Target | undefined>,
+  ): void;
+  temporary(
+    shape: readonly number[],
+    options: { batched: boolean; name: string; category?: 'workspace' | 'activationGradients' },
+  ): Tensor;
 }
 
 /** An operand that is written, and how. */

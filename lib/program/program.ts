@@ -23,7 +23,8 @@ export type Category =
  * shared between programs; `constants` are uploaded once; `arena` holds everything that lives within a
  * step; `input` is one of two staging slots.
  */
-export type Region = 'parameters' | 'gradients' | 'optimizer' | 'state' | 'constants' | 'arena' | 'input';
+export type Region =
+  'parameters' | 'gradients' | 'optimizer' | 'state' | 'constants' | 'arena' | 'input';
 
 export const regions: readonly Region[] = [
   'parameters',

@@ -1,0 +1,78 @@
+import { StriateError } from '../errors.js';
+import type { Json } from '../graph/layer.js';
+import type { ParameterGroup, ParameterSettings } from './optimizer.js';
+
+/** The first group that matches decides, setting by setting; what it leaves open is the default. */
+export function settingsOf(
+  groups: readonly ParameterGroup[],
+  parameter: string,
+  defaults: ParameterSettings,
+): ParameterSettings {
+  // A pattern with the flag g or y would remember where it stopped: search() does not.
+  const group = groups.find((g) => parameter.search(g.match) >= 0);
+  return {
+    learningRateScale: group?.learningRateScale ?? defaults.learningRateScale,
+    weightDecay: group?.weightDecay ?? defaults.weightDecay,
+  };
+}
+
+/** Asserts that the groups are well formed. */
+export function checkGroups(groups: readonly ParameterGroup[]): readonly ParameterGroup[] {
+  return groups.map((group) => {
+    if (!(group.match instanceof RegExp))
+      throw new StriateError('INVALID_ARGUMENT', 'a parameter group needs `match`, a RegExp', {
+        remedy: 'for example { match: /\\.b$/, learningRateScale: 2 }',
+      });
+    requireNumber('learningRateScale', group.learningRateScale, (v) => v >= 0);
+    requireNumber('weightDecay', group.weightDecay, (v) => v >= 0);
+    return { ...group };
+  });
+}
+
+export function requireNumber(
+  name: string,
+  value: number | undefined,
+  holds: (v: number) => boolean,
+  rule = 'a finite number, not negative',
+): void {
+  if (value === undefined || (Number.isFinite(value) && holds(value))) return;
+  throw new StriateError('INVALID_ARGUMENT', `${name} is ${value}`, {
+    remedy: `${name} is ${rule}`,
+  });
+}
+
+export function groupsToJSON(groups: readonly ParameterGroup[]): Json {
+  return groups.map(({ match, learningRateScale, weightDecay }) => ({
+    match: { source: match.source, flags: match.flags },
+    learningRateScale,
+    weightDecay,
+  }));
+}
+
+export function groupsFromJSON(json: unknown): ParameterGroup[] {
+  if (!Array.isArray(json)) throw badGroups();
+  return json.map((entry: unknown) => {
+    const { match, learningRateScale, weightDecay } = (entry ?? {}) as Record<string, unknown>;
+    const { source, flags } = (match ?? {}) as Record<string, unknown>;
+    if (typeof source !== 'string' || typeof flags !== 'string') throw badGroups();
+    const group: ParameterGroup = { match: pattern(source, flags) };
+    if (typeof learningRateScale === 'number') group.learningRateScale = learningRateScale;
+    if (typeof weightDecay === 'number') group.weightDecay = weightDecay;
+    return group;
+  });
+}
+
+function pattern(source: string, flags: string): RegExp {
+  try {
+    return new RegExp(source, flags);
+  } catch (cause) {
+    throw badGroups(cause);
+  }
+}
+
+function badGroups(cause?: unknown): StriateError {
+  return new StriateError('INVALID_FORMAT', 'the optimizer has malformed parameter groups', {
+    remedy: 'use what toJSON() of an optimizer wrote',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}

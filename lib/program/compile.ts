@@ -1,0 +1,323 @@
+import { StriateError } from '../errors.js';
+import type { Loss } from '../losses/loss.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import { assemble } from './assemble.js';
+import { Builder } from './builder.js';
+import { checkFinite } from './check-finite.js';
+import { differentiate, type Seed } from './differentiate.js';
+import { fuseConvRelu, placeConcats, runInPlace } from './fuse.js';
+import { lower, type InputDType, type NetworkDescription } from './lower.js';
+import { defaultPreprocess, type Preprocess } from './normalize.js';
+import { bytesOf, type Program } from './program.js';
+import { prune } from './prune.js';
+import { checkLayout, layOut, segmentTable, type Layout, type SlabEntry } from './slabs.js';
+import { Uses, type Step } from './tape.js';
+import type { Storage, Tensor } from './tensor.js';
+import { assertSound } from './verify.js';
+import { denseView } from './views.js';
+
+export interface CompileOptions {
+  /** The largest batch that a run of the program takes. */
+  batch: number;
+  /** The type of parameters and values. Default `'float32'`. */
+  dtype?: 'float32' | 'float64';
+  /** The type in which images arrive. Default: `dtype`. */
+  inputDtype?: InputDType;
+  /** What is done to the images first. Default: bytes are divided by 255, others left alone. */
+  preprocess?: Preprocess;
+  /** For tests: every buffer gets memory of its own, nothing is reused or computed in place. */
+  isolate?: boolean;
+}
+
+export interface TrainingOptions extends CompileOptions {
+  /** `'external'`: the gradient by the output comes from the caller, through the input `dy`. */
+  loss: Loss | 'external';
+  optimizer: Optimizer;
+  /** Parameters and running statistics whose full name matches stay as they are. */
+  freeze?: readonly RegExp[];
+}
+
+export interface EvaluationOptions extends CompileOptions {
+  loss: Loss;
+  /** Also give the network's output, as the output `logits`. Default false. */
+  logits?: boolean;
+  /** A program of the same network whose parameters this one uses, usually the training program. */
+  layout?: Layout;
+}
+
+export interface InferenceOptions extends CompileOptions {
+  layout?: Layout;
+}
+
+/**
+ * The program of one training step: forward, loss, backward, the check that everything is finite, the
+ * optimizer, and the changes of running statistics.
+ *
+ * Inputs are `images` and `target` (with `loss: 'external'`: `images` and `dy`), the output is
+ * `statistics` (lossSum, count, top1, top5) or `loss` (a number), by the form of the loss; `output`
+ * with `loss: 'external'`.
+ *
+ * @throws StriateError `INVALID_ARGUMENT` for a batch that is not a positive whole number, a network
+ *   with several outputs, nothing to train, or a misfit of target and loss.
+ */
+export function compileTraining(network: NetworkDescription, options: TrainingOptions): Program {
+  const builder = newBuilder(options);
+  const output = oneOutput(lowered(builder, network, options, 'train'));
+  const isFrozen = (name: string): boolean =>
+    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0);
+  const { loss } = options;
+  const seed =
+    loss === 'external' ? externalSeed(builder, output) : lossSeed(builder, loss, output, 'train');
+
+  const homes = gradientHomes(builder, isFrozen);
+  const finished = differentiate(builder, seed, homes);
+  const names = new Map([...builder.parameters].map(([name, t]) => [t, name]));
+  const trained = new Set(finished.map((t) => names.get(t)!));
+  const entries = slabEntries(builder, (name) => trained.has(name));
+  const position = new Map([...trained].map((name, i) => [name, i]));
+  entries.sort(
+    (a, b) => (position.get(a.name) ?? Infinity) - (position.get(b.name) ?? Infinity) || 0,
+  );
+  const layout = layOut(entries, builder.dtype);
+
+  const slots = [...options.optimizer.slots];
+  const slabs = new Slabs(builder, layout);
+  emitUpdate(
+    builder,
+    slabs,
+    options.optimizer,
+    layout,
+    loss === 'external' ? undefined : seed.tensor,
+  );
+  for (const step of builder.commits)
+    if (!writesFrozen(step, builder, isFrozen)) builder.steps.push(step);
+  return finish(builder, options, {
+    kind: loss === 'external' ? 'external' : 'train',
+    layout,
+    slots,
+    slabs,
+    homes,
+  });
+}
+
+/**
+ * The program that measures a network: inference and the loss. Inputs are `images` and `target`,
+ * outputs `statistics` or `loss`, and `logits` on request.
+ *
+ * @throws StriateError as `compileTraining`.
+ */
+export function compileEvaluation(
+  network: NetworkDescription,
+  options: EvaluationOptions,
+): Program {
+  const builder = newBuilder(options);
+  const output = oneOutput(lowered(builder, network, options, 'infer'));
+  lossSeed(builder, options.loss, output, 'infer');
+  if (options.logits === true) builder.output('logits', output);
+  return finishShared(builder, options, 'evaluate');
+}
+
+/**
+ * The program that runs a network forward. Input `images`, output `output`; further inputs and
+ * outputs are numbered from 2 (`images2`, `output2`).
+ *
+ * @throws StriateError as `compileTraining`.
+ */
+export function compileInference(network: NetworkDescription, options: InferenceOptions): Program {
+  const builder = newBuilder(options);
+  lowered(builder, network, options, 'infer').forEach((t, i) => {
+    builder.output(i === 0 ? 'output' : `output${i + 1}`, t);
+  });
+  return finishShared(builder, options, 'infer');
+}
+
+function newBuilder({ batch, dtype = 'float32' }: CompileOptions): Builder {
+  if (!Number.isSafeInteger(batch) || batch < 1)
+    throw new StriateError('INVALID_ARGUMENT', `the batch is ${batch}`, {
+      remedy: 'give a whole number of images from 1',
+    });
+  return new Builder(batch, dtype);
+}
+
+function lowered(
+  builder: Builder,
+  network: NetworkDescription,
+  options: CompileOptions,
+  mode: 'train' | 'infer',
+): readonly Tensor[] {
+  const inputDtype = options.inputDtype ?? builder.dtype;
+  const preprocess = options.preprocess ?? defaultPreprocess(inputDtype);
+  return lower(builder, network, { mode, inputDtype, preprocess }).outputs;
+}
+
+function oneOutput(outputs: readonly Tensor[]): Tensor {
+  const [output] = outputs;
+  if (output === undefined || outputs.length > 1)
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      `the network has ${outputs.length} outputs, a loss takes one`,
+      {
+        remedy: 'build the network with the output that is to be trained',
+      },
+    );
+  return output;
+}
+
+function lossSeed(builder: Builder, loss: Loss, output: Tensor, mode: 'train' | 'infer'): Seed {
+  const { shape, dtype } = loss.target(output.shape);
+  const target = builder.input('target', shape, dtype === 'int32' ? 'int32' : builder.dtype);
+  const scope = builder.forwardScope({
+    layer: 'loss',
+    mode,
+    fit: 'exact',
+    outputShape: [],
+  });
+  const { loss: tensor, form } = loss.forward(scope, output, target);
+  builder.output(form === 'statistics' ? 'statistics' : 'loss', tensor);
+  return { form, tensor };
+}
+
+function externalSeed(builder: Builder, output: Tensor): Seed {
+  builder.output('output', output);
+  return {
+    form: 'external',
+    tensor: output,
+    gradient: builder.input('dy', output.shape, builder.dtype),
+  };
+}
+
+/** Memory for the gradient of every parameter that may learn. */
+function gradientHomes(builder: Builder, isFrozen: (name: string) => boolean): Map<Tensor, Tensor> {
+  const homes = new Map<Tensor, Tensor>();
+  for (const [name, t] of builder.parameters) {
+    if (t.storage.region !== 'parameters' || isFrozen(name)) continue;
+    const options = { dtype: t.dtype, category: 'gradients', region: 'gradients' } as const;
+    homes.set(t, builder.tensor(t.shape, false, { name: `${name}.gradient`, ...options }));
+  }
+  return homes;
+}
+
+function slabEntries(builder: Builder, isTrained: (name: string) => boolean): SlabEntry[] {
+  return [...builder.parameters].map(([name, t]) => ({
+    name,
+    shape: t.shape,
+    region: t.storage.region === 'state' ? 'state' : 'parameters',
+    trainable: isTrained(name),
+  }));
+}
+
+function writesFrozen(step: Step, builder: Builder, isFrozen: (name: string) => boolean): boolean {
+  const written = new Set<Storage>();
+  for (const { tensor, access } of step.operands.values())
+    if (access !== 'read') written.add(tensor.storage);
+  return [...builder.parameters].some(([name, t]) => written.has(t.storage) && isFrozen(name));
+}
+
+/** The slabs as storages: what instructions over whole ranges work on. */
+class Slabs {
+  readonly #made = new Map<string, Storage>();
+  constructor(
+    readonly builder: Builder,
+    readonly layout: Layout,
+  ) {}
+
+  storage(region: 'parameters' | 'state' | 'gradients' | 'optimizer', slot?: string): Storage {
+    const name = slot === undefined ? region : `${region}/${slot}`;
+    const known = this.#made.get(name);
+    if (known !== undefined) return known;
+    const { dtype } = this.builder;
+    const bytes = this.layout.bytes[region === 'optimizer' ? 'gradients' : region];
+    const storage = this.builder.storage({
+      name,
+      dtype,
+      category: region,
+      region,
+      fixed: bytes / bytesOf[dtype],
+    });
+    this.#made.set(name, storage);
+    return storage;
+  }
+
+  /** The part that is trained, as a vector. */
+  trained(region: 'parameters' | 'gradients' | 'optimizer', slot?: string): Tensor {
+    const elements = this.layout.bytes.gradients / bytesOf[this.builder.dtype];
+    return denseView(this.storage(region, slot), [elements], false);
+  }
+}
+
+function emitUpdate(
+  builder: Builder,
+  slabs: Slabs,
+  optimizer: Optimizer,
+  layout: Layout,
+  loss: Tensor | undefined,
+): void {
+  const place = { layer: 'optimizer', phase: 'update' as const };
+  const gradients = slabs.trained('gradients');
+  builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
+  const { rows, bytes } = segmentTable(layout, (name) => optimizer.settingsOf(name));
+  const segments = builder.constant('segments', 'int32', [rows, 4], bytes);
+  optimizer.emit({
+    gradients,
+    segments,
+    parameters: slabs.trained('parameters'),
+    slot: (name) => slabs.trained('optimizer', name),
+    emit: (op, attributes, operands) => {
+      builder.emit(op, attributes, operands, place);
+    },
+  });
+}
+
+function finishShared(
+  builder: Builder,
+  options: CompileOptions & { layout?: Layout },
+  kind: 'evaluate' | 'infer',
+): Program {
+  const entries = slabEntries(builder, () => false);
+  if (options.layout !== undefined) checkLayout(options.layout, entries, builder.dtype);
+  const layout = options.layout ?? layOut(entries, builder.dtype);
+  const slabs = new Slabs(builder, layout);
+  return finish(builder, options, { kind, layout, slots: [], slabs, homes: new Map() });
+}
+
+function finish(
+  builder: Builder,
+  options: CompileOptions,
+  made: {
+    kind: Program['kind'];
+    layout: Layout;
+    slots: readonly string[];
+    slabs: Slabs;
+    homes: ReadonlyMap<Tensor, Tensor>;
+  },
+): Program {
+  const isolate = options.isolate === true;
+  const kept = builder.outputs;
+  let steps = prune(builder.steps, kept);
+  moveIntoSlabs(builder, steps, made.slabs, made.homes);
+  steps = fuseConvRelu(steps, kept);
+  steps = placeConcats(steps, kept);
+  if (!isolate) runInPlace(steps, kept);
+  const { kind, layout, slots } = made;
+  const program = assemble(builder, steps, { kind, layout, slots, isolate });
+  assertSound(program);
+  return program;
+}
+
+/** From storages of their own, where the tape has put them, to their places in the slabs. */
+function moveIntoSlabs(
+  builder: Builder,
+  steps: readonly Step[],
+  slabs: Slabs,
+  homes: ReadonlyMap<Tensor, Tensor>,
+): void {
+  const uses = new Uses(steps, []);
+  for (const { name, region, offset, trainable } of slabs.layout.parameters) {
+    const parameter = builder.parameters.get(name)!;
+    const place = { offset: offset / bytesOf[builder.dtype], width: 1, pitch: 1 };
+    uses.move(parameter.storage, { storage: slabs.storage(region), ...place });
+    const gradient = trainable ? homes.get(parameter) : undefined;
+    if (gradient !== undefined)
+      uses.move(gradient.storage, { storage: slabs.storage('gradients'), ...place });
+  }
+}
