@@ -69,7 +69,9 @@ interface Axis {
   readonly name: 'height' | 'width';
   /** Pixels of the volume. */
   readonly input: number;
-  /** Pixels that the window covers, dilation included. */
+  readonly size: number;
+  readonly dilation: number;
+  /** Pixels that the window covers: `extentOf(size, dilation)`. */
   readonly window: number;
   readonly stride: number;
   readonly before: number;
@@ -92,13 +94,17 @@ export function placeWindows(
   fit: Fit,
 ): WindowGeometry {
   const along = (name: 'height' | 'width', axis: 0 | 1, input: number): Axis => {
-    const window = extentOf(options.size[axis], options.dilation[axis]);
-    const stride = options.stride[axis];
-    if (options.padding === 'same')
-      return { name, input, window, stride, ...sameSides(input, window, stride) };
+    const [size, dilation, stride] = [
+      options.size[axis],
+      options.dilation[axis],
+      options.stride[axis],
+    ];
+    const window = extentOf(size, dilation);
+    const given = { name, input, size, dilation, window, stride };
+    if (options.padding === 'same') return { ...given, ...sameSides(input, window, stride) };
     const { top, right, bottom, left } = options.padding;
     const [before, after] = axis === 0 ? [top, bottom] : [left, right];
-    return { name, input, window, stride, before, after };
+    return { ...given, before, after };
   };
   const rows = along('height', 0, height);
   const columns = along('width', 1, width);
@@ -148,12 +154,13 @@ function doesNotDivide(axis: Axis): ShapeError {
   const up = outputOf(axis, 'pad');
   return new ShapeError(
     `windows of ${window} at stride ${stride} do not tile a ${name} of ${input} with padding ` +
-      `${before + after}: ${symbols(axis)} = ${formula(axis)}`,
+      `${before + after}: ${symbols(axis)} = ${formula(axis)}. ` +
+      `What fits: ${settingsThatFit(axis).join('; ')}; ` +
+      `or the option fit: 'crop' gives ${down}, 'pad' gives ${up}`,
     {
       remedy:
-        `What fits: ${settingsThatFit(axis).join('; ')}. ` +
-        `Or set the option fit: 'crop' gives ${down} (drops the rest, as PyTorch), ` +
-        `'pad' gives ${up} (pads the rest, as Caffe's pooling); on the layer or for the whole network.`,
+        "Choose a setting that fits, or set fit: 'crop' (drops the rest, as PyTorch) or 'pad' " +
+        "(pads the rest, as Caffe's pooling) on the layer or for the whole network.",
       details: { axis: name, input, window, stride, padding: [before, after], crop: down, pad: up },
     },
   );
@@ -171,55 +178,45 @@ function tooLarge(axis: Axis): ShapeError {
   );
 }
 
-/** The nearest value of each setting, the others kept, for which the windows tile the volume. */
+/** The nearest values of each setting, the others kept, for which the windows tile the volume. */
 function settingsThatFit(axis: Axis): string[] {
-  const { name, input, window, stride, before, after } = axis;
-  const free = input - window + before + after;
+  const { name, input, size, dilation, stride, before, after, window } = axis;
   const fits = (change: Partial<Axis>): boolean => {
     const a = { ...axis, ...change };
-    const rest = a.input - a.window + a.before + a.after;
-    return rest >= 0 && rest % a.stride === 0;
+    const room = a.input - a.window + a.before + a.after;
+    return room >= 0 && room % a.stride === 0;
   };
-  const nearestOf = (value: number, least: number, accept: (v: number) => boolean): number[] => {
-    const found: number[] = [];
-    for (let v = value - 1; v >= least; v--)
-      if (accept(v)) {
-        found.push(v);
-        break;
-      }
-    for (let v = value + 1; v <= value + Math.max(stride, free); v++)
-      if (accept(v)) {
-        found.push(v);
-        break;
-      }
-    return found;
-  };
-  const listed: string[] = [];
-  const list = (what: string, values: number[]): void => {
-    if (values.length > 0) listed.push(`${what} ${values.join(' or ')}`);
-  };
-  list(
-    `${name}`,
-    nearestOf(input, 1, (v) => fits({ input: v })),
+  const farthest = Math.max(stride, input - window + before + after);
+  const around = (value: number, least: number, accept: (v: number) => boolean): number[] => [
+    ...firstOf(value - 1, least, -1, accept),
+    ...firstOf(value + 1, value + farthest, 1, accept),
+  ];
+  const padding = around(
+    before,
+    0,
+    (v) => before === after && v < window && fits({ before: v, after: v }),
   );
-  list(
-    'stride',
-    nearestOf(stride, 1, (v) => fits({ stride: v })),
-  );
-  list(
-    'window',
-    nearestOf(window, 1, (v) => fits({ window: v })),
-  );
-  if (before === after) {
-    list(
-      'padding',
-      nearestOf(before, 0, (v) => v < window && fits({ before: v, after: v })),
-    );
-  }
+  const oneSide = firstOf(after + 1, window - 1, 1, (v) => fits({ after: v }));
   const [first, last] = name === 'height' ? ['top', 'bottom'] : ['left', 'right'];
-  const oneSide = nearestOf(after, after, (v) => v < window && fits({ after: v }))[0];
-  if (oneSide !== undefined) listed.push(`padding ${first} ${before} and ${last} ${oneSide}`);
-  return listed;
+  const found: [string, number[]][] = [
+    [`an input ${name} of`, around(input, 1, (v) => fits({ input: v }))],
+    ['stride', around(stride, 1, (v) => fits({ stride: v }))],
+    ['size', around(size, 1, (v) => fits({ window: extentOf(v, dilation) }))],
+    ['padding', padding],
+    [`padding {${first}: ${before}, ${last}:`, oneSide],
+  ];
+  return found
+    .filter(([, values]) => values.length > 0)
+    .map(([what, values]) => `${what} ${values.join(' or ')}${what.includes('{') ? '}' : ''}`);
+}
+
+const longestSearch = 4096;
+
+/** The first number from `from` to `to` that is accepted; none where it is far away. */
+function firstOf(from: number, to: number, step: 1 | -1, accept: (v: number) => boolean): number[] {
+  const count = Math.min(longestSearch, (to - from) * step + 1);
+  for (let i = 0; i < count; i++) if (accept(from + i * step)) return [from + i * step];
+  return [];
 }
 
 /** Elements of a volume. */
