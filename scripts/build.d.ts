@@ -3,11 +3,14 @@ export class BuildError extends Error {
   readonly remedy: string;
   readonly log: string | undefined;
 }
-export function inspectAddon(path: string): {
+export interface AddonInspection {
   version?: string;
   sourceHash?: string;
+  cpu?: { instructionSets: string[]; best: string; cores: number; model: string };
+  /** Why it does not load. */
   reason?: string;
-};
+}
+export function inspectAddon(path: string): AddonInspection;
 export function isCurrent(path: string): boolean;
 export function buildTarget(): string;
 export function build(options?: {

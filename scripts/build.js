@@ -39,8 +39,8 @@ export class BuildError extends Error {
 /** What the addon at `path` says it is, or the reason why it does not load. Asked in a process of its own. */
 export function inspectAddon(path) {
   if (!existsSync(path)) return { reason: 'no such file' };
-  const script =
-    'const a = require(process.argv[1]); console.log(JSON.stringify({ version: a.version, sourceHash: a.sourceHash }))';
+  const script = `const { version, sourceHash, describeCpu } = require(process.argv[1]);
+    console.log(JSON.stringify({ version, sourceHash, cpu: describeCpu?.() }));`;
   try {
     const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] };
     return JSON.parse(execFileSync(process.execPath, ['-e', script, path], options));

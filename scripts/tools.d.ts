@@ -2,7 +2,7 @@ export function findProgram(
   names: readonly string[],
   folders?: readonly string[],
 ): string | undefined;
-export function programVersion(path: string, args?: readonly string[]): string | undefined;
+export function programVersion(path: string, pattern?: RegExp): string | undefined;
 export interface BuildTool {
   name: string;
   names: string[];

@@ -19,11 +19,14 @@ export function findProgram(names, folders = (process.env.PATH ?? '').split(deli
   return undefined;
 }
 
-/** First line of what `path --version` prints, or undefined when it does not run. */
-export function programVersion(path, args = ['--version']) {
+/**
+ * What `path --version` prints: what `pattern` matches of it, else the first line; undefined when it
+ * does not run.
+ */
+export function programVersion(path, pattern = /.*/) {
   try {
     const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], timeout: 10_000 };
-    return execFileSync(path, args, options).split('\n')[0].trim();
+    return pattern.exec(execFileSync(path, ['--version'], options))?.[0].trim();
   } catch {
     return undefined;
   }

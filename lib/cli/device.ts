@@ -1,0 +1,17 @@
+import { device, type Device } from '../runtime/device.js';
+import type { Output } from './output.js';
+
+interface DeviceOptions {
+  device: string;
+  threads?: number;
+}
+
+/** Opens the device of `--device` and `--threads` and says which it is. */
+export async function openDevice(options: DeviceOptions, output: Output): Promise<Device> {
+  const opened = await device(
+    options.device,
+    options.threads === undefined ? {} : { threads: options.threads },
+  );
+  output.note(`device ${opened.name}: ${opened.reason}`);
+  return opened;
+}

@@ -1,0 +1,169 @@
+import type { Command } from 'commander';
+import { inspectAddon } from '../../scripts/build.js';
+import { addonCandidates, sourceHash, version } from '../../scripts/paths.js';
+import { buildTools, findProgram, installTools, programVersion } from '../../scripts/tools.js';
+import { addCommand, outputFor, type CommonOptions } from './command.js';
+import { findCublas, findDriver, findNvcc } from './cuda-tools.js';
+
+/** One thing that was looked at. */
+interface Check {
+  name: string;
+  /** `missing` stands in the way of the CPU device or of building it; `absent` does not. */
+  status: 'ok' | 'missing' | 'absent';
+  /** What was found, or why not. */
+  found: string;
+  remedy?: string;
+}
+
+interface Place {
+  from: string;
+  path: string | null;
+  /** `usable`, or why not. */
+  state: string;
+}
+
+interface Diagnosis {
+  /** The CPU device can be used as things are. */
+  ready: boolean;
+  checks: Check[];
+  binaries: Place[];
+}
+
+export function addDoctor(program: Command): void {
+  addCommand(program, 'doctor', 'what is installed, what is missing and how to get it')
+    .addHelpText('after', '\nExits with 1 when the CPU device cannot be used.')
+    .action((options: CommonOptions) => {
+      const diagnosis = diagnose();
+      outputFor(options).result(diagnosis, print(diagnosis));
+      if (!diagnosis.ready) process.exitCode = 1;
+    });
+}
+
+export function diagnose(): Diagnosis {
+  const candidates = addonCandidates().map(({ from, path }) => ({
+    from,
+    path: path ?? null,
+    inspection: path === undefined ? { reason: 'not installed' } : inspectAddon(path),
+  }));
+  const binaries = candidates.map(({ from, path, inspection }) => ({
+    from,
+    path,
+    state: stateOf(inspection),
+  }));
+  const usable = candidates.find(({ inspection }) => stateOf(inspection) === 'usable');
+  return {
+    ready: usable !== undefined,
+    checks: [
+      checkNode(),
+      ...buildTools.map((tool) => checkTool(tool, usable !== undefined)),
+      checkAddon(usable?.path),
+      checkProcessor(usable?.inspection.cpu),
+      ...checkCuda(),
+    ],
+    binaries,
+  };
+}
+
+type Inspection = ReturnType<typeof inspectAddon>;
+
+function stateOf(inspection: Inspection): string {
+  if (inspection.reason !== undefined) return inspection.reason;
+  if (inspection.version !== version) {
+    return `of version ${String(inspection.version)}, this is ${version}`;
+  }
+  return inspection.sourceHash === sourceHash() ? 'usable' : 'built from other sources';
+}
+
+function checkNode(): Check {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const found = `${process.version}, ${process.platform}-${process.arch}`;
+  return major > 20 || (major === 20 && minor >= 19)
+    ? { name: 'Node', status: 'ok', found }
+    : { name: 'Node', status: 'missing', found, remedy: 'Striate needs Node 20.19 or later.' };
+}
+
+function checkTool(tool: (typeof buildTools)[number], built: boolean): Check {
+  const path = findProgram(tool.names);
+  if (path !== undefined) {
+    const found = programVersion(path) ?? 'does not run';
+    return { name: tool.name, status: 'ok', found: `${found} (${path})` };
+  }
+  return {
+    name: tool.name,
+    status: built ? 'absent' : 'missing',
+    found: `no ${tool.names.join(' or ')} on the path`,
+    remedy: installTools,
+  };
+}
+
+function checkAddon(path: string | null | undefined): Check {
+  const name = 'native addon';
+  return typeof path === 'string'
+    ? { name, status: 'ok', found: path }
+    : {
+        name,
+        status: 'missing',
+        found: 'no usable binary in the places below',
+        remedy: 'npx striate build',
+      };
+}
+
+function checkProcessor(cpu: Inspection['cpu']): Check {
+  const name = 'instruction set';
+  if (cpu === undefined) {
+    return { name, status: 'absent', found: 'known once the native addon is built' };
+  }
+  const { best, instructionSets, model, cores } = cpu;
+  return {
+    name,
+    status: 'ok',
+    found: `${best} (of ${instructionSets.join(', ')}) on ${cores} cores of ${model}`,
+  };
+}
+
+function checkCuda(): Check[] {
+  const check = (name: string, found: string | undefined, not: string, remedy: string): Check =>
+    found === undefined
+      ? { name, status: 'absent', found: not, remedy }
+      : { name, status: 'ok', found };
+  return [
+    check(
+      'nvcc',
+      findNvcc(),
+      'not on the path, in CUDA_PATH or in the usual folders',
+      'Install the CUDA toolkit, or set CUDA_PATH.',
+    ),
+    check(
+      'NVIDIA driver',
+      findDriver(),
+      'no driver is loaded',
+      'Install the driver of the GPU; without a GPU there is nothing to do.',
+    ),
+    check(
+      'cuBLAS',
+      findCublas(),
+      'libcublasLt was not found',
+      'It comes with the CUDA toolkit, and with the Python package nvidia-cublas.',
+    ),
+    {
+      name: 'CUDA device',
+      status: 'absent',
+      found: `version ${version} has the CPU device only`,
+    },
+  ];
+}
+
+function print({ ready, checks, binaries }: Diagnosis): string {
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  const sign = { ok: 'ok ', missing: '!! ', absent: '-  ' };
+  return [
+    `striate ${version}`,
+    ...checks.flatMap(({ name, status, found, remedy }) => [
+      `${sign[status]} ${name.padEnd(width)}  ${found}`,
+      ...(remedy === undefined ? [] : [`${' '.repeat(width + 6)}${remedy}`]),
+    ]),
+    'binaries were looked for in',
+    ...binaries.map(({ from, path, state }) => `    ${from}: ${path ?? '(no package)'}: ${state}`),
+    ready ? 'The CPU device is ready.' : 'The CPU device cannot be used yet: see the lines with !!',
+  ].join('\n');
+}

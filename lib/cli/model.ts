@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { basename, extname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { StriateError } from '../errors.js';
+import { nearest } from '../graph/nearest.js';
+import { Network } from '../graph/network.js';
+import * as models from '../models/index.js';
+import { UsageError } from './output.js';
+
+export interface ResolvedModel {
+  /** The zoo name, or the file's name without its ending. */
+  name: string;
+  network: Network;
+  /** True for a network of the zoo. */
+  zoo: boolean;
+}
+
+export const modelArgument = 'a network of the zoo, or a module whose default export is a Network';
+
+const zoo: Record<string, (() => Network) | undefined> = models;
+
+/** The network that the argument `<model>` names. */
+export async function resolveModel(name: string): Promise<ResolvedModel> {
+  const make = Object.hasOwn(zoo, name) ? zoo[name] : undefined;
+  if (make) return { name, network: make(), zoo: true };
+  if (!/[/\\]/.test(name) && extname(name) === '') throw unknownModel(name);
+  const path = resolve(name);
+  if (!existsSync(path)) throw new UsageError(`there is no file ${path}`, `Give ${modelArgument}.`);
+  return {
+    name: basename(path, extname(path)),
+    network: await importNetwork(path),
+    zoo: false,
+  };
+}
+
+function unknownModel(name: string): UsageError {
+  const names = Object.keys(zoo);
+  const near = nearest(name, names);
+  const hint = near === undefined ? `Known are: ${names.join(', ')}.` : `Did you mean ${near}?`;
+  return new UsageError(`there is no network '${name}' in the zoo`, hint);
+}
+
+/** A module may have its own copy of the package, so its network counts by what it describes. */
+async function importNetwork(path: string): Promise<Network> {
+  let module: { default?: unknown };
+  try {
+    module = (await import(pathToFileURL(path).href)) as { default?: unknown };
+  } catch (cause) {
+    if (cause instanceof StriateError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new StriateError('INVALID_ARGUMENT', `${path} does not load: ${message}`, {
+      remedy: 'The module is plain JavaScript that imports striate and exports a Network.',
+      cause,
+    });
+  }
+  const network = module.default as { toJSON?: unknown } | undefined;
+  if (network instanceof Network) return network;
+  if (typeof network?.toJSON === 'function')
+    return Network.fromJSON((network.toJSON as () => unknown).call(network));
+  throw new StriateError('INVALID_ARGUMENT', `${path} has no Network as its default export`, {
+    remedy: 'End the module with: export default sequential(...) or network(...).',
+  });
+}

