@@ -1,0 +1,346 @@
+// Batch normalisation; see ops/batch_norm.h.
+//
+// Training reads x twice: once for the statistics, once to apply them. The pixels are cut into at most 32
+// parts (the op's workspace); a block takes one part and up to 128 channels, its threads four channels
+// each, eight pixels side by side. A part leaves (mean, M2) of its pixels, combined in a fixed order as
+// Chan, Golub and LeVeque do; a last kernel joins the parts. Must move forward: x twice, y once;
+// backward: x and dy twice, dx once; moves that, and two doubles a channel and part.
+#include "ops/batch_norm.h"
+
+#include "cuda/elementwise.h"
+#include "cuda/pixels.h"
+
+namespace striate::cuda {
+
+using ops::BatchNorm;
+
+namespace {
+
+constexpr int kColumns = 32;  // threads across channels
+constexpr int kRows = 8;      // threads across pixels
+static_assert(kColumns * kRows == kThreads);
+
+struct Matrix {
+  const float* data;
+  std::int64_t pitch;
+};
+
+Matrix matrix(const View& v) { return {v.as<float>(), v.pitch}; }
+
+struct Shape {
+  std::int64_t pixels;
+  std::int32_t channels;
+  std::int32_t parts;
+};
+
+__device__ __forceinline__ std::int64_t partBegin(const Shape& s, int part) { return part * s.pixels / s.parts; }
+
+// (count, mean, M2) of two sets of values.
+__device__ __forceinline__ void combine(double& count, double& mean, double& m2, double otherCount, double otherMean,
+                                        double otherM2) {
+  if (otherCount == 0) return;
+  const double total = count + otherCount, delta = otherMean - mean;
+  mean += delta * (otherCount / total);
+  m2 += otherM2 + delta * delta * (count * otherCount / total);
+  count = total;
+}
+
+template <int Width>
+__global__ void __launch_bounds__(kThreads) momentsKernel(Shape s, Matrix x, double* workspace) {
+  STRIATE_SHARED(float, means, kThreads * 4);
+  STRIATE_SHARED(float, squares, kThreads * 4);
+  const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
+  const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
+  const std::int64_t begin = partBegin(s, part), end = partBegin(s, part + 1);
+  float mean[Width] = {}, m2[Width] = {};
+  float count = 0;
+  if (channel < s.channels)
+    for (std::int64_t p = begin + row; p < end; p += kRows) {
+      const Packet<float, Width> value = loadPacket<Width>(x.data + p * x.pitch + channel);
+      count += 1;
+#pragma unroll
+      for (int e = 0; e < Width; ++e) {
+        const float delta = value.values[e] - mean[e];
+        mean[e] += delta / count;
+        m2[e] += delta * (value.values[e] - mean[e]);
+      }
+    }
+#pragma unroll
+  for (int e = 0; e < Width; ++e) {
+    store(means + (row * Width + e) * kColumns + column, mean[e]);
+    store(squares + (row * Width + e) * kColumns + column, m2[e]);
+  }
+  __syncthreads();
+  if (row != 0 || channel >= s.channels) return;
+#pragma unroll
+  for (int e = 0; e < Width; ++e) {
+    double total = 0, joinedMean = 0, joinedM2 = 0;
+    for (int r = 0; r < kRows; ++r) {
+      const std::int64_t n = end - begin > r ? (end - begin - r + kRows - 1) / kRows : 0;
+      combine(total, joinedMean, joinedM2, static_cast<double>(n), static_cast<double>(load(means + (r * Width + e) * kColumns + column)),
+              static_cast<double>(load(squares + (r * Width + e) * kColumns + column)));
+    }
+    store(workspace + (std::int64_t(part) * 2) * s.channels + channel + e, joinedMean);
+    store(workspace + (std::int64_t(part) * 2 + 1) * s.channels + channel + e, joinedM2);
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    statisticsKernel(Shape s, const double* workspace, float* mean, float* variance, float* unbiased) {
+  const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (c >= s.channels) return;
+  double count = 0, joinedMean = 0, joinedM2 = 0;
+  for (int part = 0; part < s.parts; ++part)
+    combine(count, joinedMean, joinedM2, static_cast<double>(partBegin(s, part + 1) - partBegin(s, part)),
+            load(workspace + std::int64_t(part) * 2 * s.channels + c), load(workspace + (std::int64_t(part) * 2 + 1) * s.channels + c));
+  store(mean + c, static_cast<float>(joinedMean));
+  store(variance + c, static_cast<float>(joinedM2 / count));
+  store(unbiased + c, static_cast<float>(joinedM2 / (count - 1)));
+}
+
+struct ApplyArguments {
+  Matrix x;
+  const float *gamma, *beta, *mean, *variance;
+  float* y;
+  std::int64_t yPitch;
+  std::int64_t firstPixel;
+  std::uint32_t pixels, packets;
+  float epsilon;
+};
+
+template <int Width, bool Add>
+__global__ void __launch_bounds__(kThreads) applyKernel(ApplyArguments a) {
+  const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x, local = i / a.packets;
+  if (local >= a.pixels) return;
+  const std::uint32_t c = (i - local * a.packets) * Width;
+  const std::int64_t pixel = a.firstPixel + local;
+  const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
+  const Packet<float, Width> gamma = loadPacket<Width>(a.gamma + c), beta = loadPacket<Width>(a.beta + c);
+  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c), variance = loadPacket<Width>(a.variance + c);
+  float* const to = a.y + pixel * a.yPitch + c;
+  Packet<float, Width> out;
+  if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
+#pragma unroll
+  for (int e = 0; e < Width; ++e) {
+    const float scale = gamma.values[e] / sqrtf(variance.values[e] + a.epsilon);
+    const float value = BatchNorm::value(x.values[e], mean.values[e], scale, beta.values[e]);
+    out.values[e] = Add ? out.values[e] + value : value;
+  }
+  storePacket(to, out);
+}
+
+// Sums of dy and of dy * (x - mean) over a part.
+template <int Width>
+__global__ void __launch_bounds__(kThreads)
+    gradientSumsKernel(Shape s, Matrix x, Matrix dy, const float* mean, double* workspace) {
+  STRIATE_SHARED(float, sums, kThreads * 4);
+  STRIATE_SHARED(float, products, kThreads * 4);
+  const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
+  const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
+  const std::int64_t begin = partBegin(s, part), end = partBegin(s, part + 1);
+  float sum[Width] = {}, product[Width] = {};
+  if (channel < s.channels) {
+    const Packet<float, Width> centre = loadPacket<Width>(mean + channel);
+    for (std::int64_t p = begin + row; p < end; p += kRows) {
+      const Packet<float, Width> value = loadPacket<Width>(x.data + p * x.pitch + channel);
+      const Packet<float, Width> gradient = loadPacket<Width>(dy.data + p * dy.pitch + channel);
+#pragma unroll
+      for (int e = 0; e < Width; ++e) {
+        sum[e] += gradient.values[e];
+        product[e] += gradient.values[e] * (value.values[e] - centre.values[e]);
+      }
+    }
+  }
+#pragma unroll
+  for (int e = 0; e < Width; ++e) {
+    store(sums + (row * Width + e) * kColumns + column, sum[e]);
+    store(products + (row * Width + e) * kColumns + column, product[e]);
+  }
+  __syncthreads();
+  if (row != 0 || channel >= s.channels) return;
+#pragma unroll
+  for (int e = 0; e < Width; ++e) {
+    double total = 0, totalProduct = 0;
+    for (int r = 0; r < kRows; ++r) {
+      total += static_cast<double>(load(sums + (r * Width + e) * kColumns + column));
+      totalProduct += static_cast<double>(load(products + (r * Width + e) * kColumns + column));
+    }
+    store(workspace + (std::int64_t(part) * 2) * s.channels + channel + e, total);
+    store(workspace + (std::int64_t(part) * 2 + 1) * s.channels + channel + e, totalProduct);
+  }
+}
+
+struct GradientArguments {
+  const float *gamma, *mean, *variance;
+  float *dgamma, *dbeta;  // null where not asked for
+  bool addGamma, addBeta;
+  float epsilon;
+};
+
+// Joins the parts; what the last pass needs goes behind them: scale, offset and slope as floats.
+__global__ void __launch_bounds__(kThreads) gradientTotalsKernel(Shape s, GradientArguments a, double* workspace, float* factors) {
+  const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (c >= s.channels) return;
+  double sum = 0, product = 0;
+  for (int part = 0; part < s.parts; ++part) {
+    sum += load(static_cast<const double*>(workspace) + std::int64_t(part) * 2 * s.channels + c);
+    product += load(static_cast<const double*>(workspace) + (std::int64_t(part) * 2 + 1) * s.channels + c);
+  }
+  const double inverse = 1.0 / sqrt(static_cast<double>(load(a.variance + c)) + static_cast<double>(a.epsilon));
+  const double dgamma = product * inverse, pixels = static_cast<double>(s.pixels);
+  if (a.dgamma != nullptr)
+    store(a.dgamma + c, static_cast<float>(dgamma) + (a.addGamma ? load(static_cast<const float*>(a.dgamma) + c) : 0.0f));
+  if (a.dbeta != nullptr)
+    store(a.dbeta + c, static_cast<float>(sum) + (a.addBeta ? load(static_cast<const float*>(a.dbeta) + c) : 0.0f));
+  store(factors + c, static_cast<float>(static_cast<double>(load(a.gamma + c)) * inverse));
+  store(factors + s.channels + c, static_cast<float>(sum / pixels));
+  store(factors + 2 * s.channels + c, static_cast<float>(dgamma * inverse / pixels));
+}
+
+struct ApplyGradientArguments {
+  Matrix x, dy;
+  const float *mean, *factors;
+  float* dx;
+  std::int64_t dxPitch;
+  std::int64_t firstPixel;
+  std::uint32_t pixels, packets, channels;
+};
+
+template <int Width, bool Add>
+__global__ void __launch_bounds__(kThreads) applyGradientKernel(ApplyGradientArguments a) {
+  const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x, local = i / a.packets;
+  if (local >= a.pixels) return;
+  const std::uint32_t c = (i - local * a.packets) * Width;
+  const std::int64_t pixel = a.firstPixel + local;
+  const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
+  const Packet<float, Width> dy = loadPacket<Width>(a.dy.data + pixel * a.dy.pitch + c);
+  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c);
+  float* const to = a.dx + pixel * a.dxPitch + c;
+  Packet<float, Width> out;
+  if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
+#pragma unroll
+  for (int e = 0; e < Width; ++e) {
+    const float scale = load(a.factors + c + e), offset = load(a.factors + a.channels + c + e),
+                slope = load(a.factors + 2 * a.channels + c + e);
+    const float value = BatchNorm::gradient(x.values[e], dy.values[e], mean.values[e], scale, offset, slope);
+    out.values[e] = Add ? out.values[e] + value : value;
+  }
+  storePacket(to, out);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    updateKernel(std::int32_t channels, float momentum, const float* mean, const float* unbiased, float* runningMean,
+                 float* runningVariance, const Control* control) {
+  const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
+  if (c >= channels || load(&control->commit) == 0) return;
+  store(runningMean + c, BatchNorm::moved(load(static_cast<const float*>(runningMean) + c), load(mean + c), momentum));
+  store(runningVariance + c, BatchNorm::moved(load(static_cast<const float*>(runningVariance) + c), load(unbiased + c), momentum));
+}
+
+Shape shapeOf(const View& x) {
+  const std::int64_t pixels = x.pixels();
+  return {pixels, static_cast<std::int32_t>(x.channels()), static_cast<std::int32_t>(std::min<std::int64_t>(BatchNorm::kParts, pixels))};
+}
+
+// Widest packet that all views and the vectors of channels allow.
+template <class... Views>
+int commonWidth(std::int64_t channels, const Views&... views) {
+  return std::min({4, packetWidth(views, channels)...});
+}
+
+template <class... Parameters, class... Arguments>
+void launchParts(const char* name, void (*kernel)(Parameters...), const Shape& s, int width, cudaStream_t stream,
+                 Arguments&&... arguments) {
+  const auto columns = static_cast<unsigned>(ceilDivide(s.channels, kColumns * width));
+  const Geometry g{dim3(static_cast<unsigned>(s.parts), columns), dim3(kThreads), 0};
+  check(launch<kThreads>(name, kernel, g, stream, std::forward<Arguments>(arguments)...), std::string("launch of ") + name);
+}
+
+// Pieces of pixels whose packets are numbered with 32 bits.
+template <class Body>
+void forEachPixelPiece(const Shape& s, int width, const Body& body) {
+  const std::int64_t packets = s.channels / width, atOnce = std::max<std::int64_t>(1, kMostItems / packets);
+  for (std::int64_t first = 0; first < s.pixels; first += atOnce) {
+    const std::int64_t pixels = std::min(atOnce, s.pixels - first);
+    body(first, static_cast<std::uint32_t>(pixels), static_cast<std::uint32_t>(packets), pixels * packets);
+  }
+}
+
+void apply(const View& x, const View* vectors, const View& mean, const View& variance, const View& y, float epsilon,
+           cudaStream_t stream) {
+  const Shape s = shapeOf(x);
+  const int width = commonWidth(s.channels, x, y, vectors[0], vectors[1], mean, variance);
+  ApplyArguments a{matrix(x), vectors[0].as<float>(), vectors[1].as<float>(), mean.as<float>(), variance.as<float>(),
+                   y.as<float>(), y.pitch, 0, 0, 0, epsilon};
+  forWidth<4>(width, [&](auto w) {
+    constexpr int kWidth = decltype(w)::value;
+    forEachPixelPiece(s, kWidth, [&](std::int64_t first, std::uint32_t pixels, std::uint32_t packets, std::int64_t items) {
+      a.firstPixel = first;
+      a.pixels = pixels;
+      a.packets = packets;
+      launchItems("batchNormApply", y.accumulates() ? applyKernel<kWidth, true> : applyKernel<kWidth, false>, items, stream, a);
+    });
+  });
+}
+
+void forward(const Call& call, const BatchNorm::Attributes& a) {
+  const View* v = call.views;
+  const cudaStream_t stream = call.context.stream;
+  const Shape s = shapeOf(v[0]);
+  double* const workspace = v[7].as<double>();
+  forWidth<4>(commonWidth(s.channels, v[0]), [&](auto w) {
+    constexpr int kWidth = decltype(w)::value;
+    launchParts("batchNormMoments", momentsKernel<kWidth>, s, kWidth, stream, s, matrix(v[0]), workspace);
+  });
+  launchItems("batchNormStatistics", statisticsKernel, s.channels, stream, s, static_cast<const double*>(workspace),
+              v[4].as<float>(), v[5].as<float>(), v[6].as<float>());
+  apply(v[0], v + 1, v[4], v[5], v[3], a.epsilon, stream);
+}
+
+void backward(const Call& call, const BatchNorm::Attributes& a) {
+  const View* v = call.views;
+  const View &x = v[0], &gamma = v[1], &mean = v[2], &variance = v[3], &dy = v[4], &dx = v[5], &dgamma = v[6], &dbeta = v[7];
+  const cudaStream_t stream = call.context.stream;
+  const Shape s = shapeOf(x);
+  double* const workspace = v[8].as<double>();
+  float* const factors = reinterpret_cast<float*>(workspace + 2 * BatchNorm::kParts * std::int64_t(s.channels));
+  forWidth<4>(commonWidth(s.channels, x, dy, mean), [&](auto w) {
+    constexpr int kWidth = decltype(w)::value;
+    launchParts("batchNormGradientSums", gradientSumsKernel<kWidth>, s, kWidth, stream, s, matrix(x), matrix(dy),
+                static_cast<const float*>(mean.as<float>()), workspace);
+  });
+  const GradientArguments g{gamma.as<float>(), mean.as<float>(), variance.as<float>(), dgamma ? dgamma.as<float>() : nullptr,
+                            dbeta ? dbeta.as<float>() : nullptr, dgamma.accumulates(), dbeta.accumulates(), a.epsilon};
+  launchItems("batchNormGradientTotals", gradientTotalsKernel, s.channels, stream, s, g, workspace, factors);
+  if (!dx) return;
+  ApplyGradientArguments b{matrix(x), matrix(dy), mean.as<float>(), factors, dx.as<float>(), dx.pitch, 0, 0, 0,
+                           static_cast<std::uint32_t>(s.channels)};
+  forWidth<4>(commonWidth(s.channels, x, dy, dx, mean), [&](auto w) {
+    constexpr int kWidth = decltype(w)::value;
+    forEachPixelPiece(s, kWidth, [&](std::int64_t first, std::uint32_t pixels, std::uint32_t packets, std::int64_t items) {
+      b.firstPixel = first;
+      b.pixels = pixels;
+      b.packets = packets;
+      launchItems("batchNormBackward", dx.accumulates() ? applyGradientKernel<kWidth, true> : applyGradientKernel<kWidth, false>,
+                  items, stream, b);
+    });
+  });
+}
+
+}  // namespace
+
+void batch_norm(const Call& call) {
+  const auto& a = *static_cast<const BatchNorm::Attributes*>(call.attributes);
+  const View* v = call.views;
+  switch (call.op) {
+    case BatchNorm::Forward: return forward(call, a);
+    case BatchNorm::Inference: return apply(v[0], v + 1, v[3], v[4], v[5], a.epsilon, call.context.stream);
+    case BatchNorm::Backward: return backward(call, a);
+    case BatchNorm::Update:
+      launchItems("batchNormUpdate", updateKernel, v[0].size[0], call.context.stream, static_cast<std::int32_t>(v[0].size[0]),
+                  a.momentum, static_cast<const float*>(v[0].as<float>()), static_cast<const float*>(v[1].as<float>()),
+                  v[2].as<float>(), v[3].as<float>(), static_cast<const Control*>(call.context.control));
+  }
+}
+
+}  // namespace striate::cuda

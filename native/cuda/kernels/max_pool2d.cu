@@ -1,0 +1,122 @@
+// Maximum pooling and its gradient; see ops/max_pool2d.h.
+// Forward must move: x, y and the switches once; where windows overlap, neighbouring threads read the
+// shared pixels again (from the cache). Backward is a gather: dy and the switches of the windows that
+// cover a pixel, dx once; no atomics.
+#include "ops/max_pool2d.h"
+
+#include "cuda/pixels.h"
+
+namespace striate::cuda {
+
+using ops::MaxPool2d;
+using ops::WindowAxis;
+
+namespace {
+
+template <int Width, bool Add, class T, class Switch>
+__global__ void __launch_bounds__(kThreads)
+    maxPoolKernel(PixelGrid grid, WindowAxis rows, WindowAxis columns, Volume<const T> x, Volume<T> y,
+                  Volume<Switch> switches) {
+  const PixelThread t = grid.thread(Width);
+  if (!t.exists) return;
+  const int rowBegin = static_cast<int>(rows.start(t.h)), columnBegin = static_cast<int>(columns.start(t.w));
+  const int firstRow = static_cast<int>(rows.first(t.h)), lastRow = static_cast<int>(rows.last(t.h));
+  const int firstColumn = static_cast<int>(columns.first(t.w)), lastColumn = static_cast<int>(columns.last(t.w));
+  Packet<T, Width> best = loadPacket<Width>(x.at(t.image, firstRow, firstColumn, t.c));
+  const int start = (firstRow - rowBegin) * static_cast<int>(columns.size) + firstColumn - columnBegin;
+  Packet<Switch, Width> winner;
+#pragma unroll
+  for (int e = 0; e < Width; ++e) winner.values[e] = static_cast<Switch>(start);
+  for (int h = firstRow; h < lastRow; ++h)
+    for (int w = firstColumn; w < lastColumn; ++w) {
+      const Packet<T, Width> value = loadPacket<Width>(x.at(t.image, h, w, t.c));
+      const int index = (h - rowBegin) * static_cast<int>(columns.size) + w - columnBegin;
+#pragma unroll
+      for (int e = 0; e < Width; ++e)
+        if (MaxPool2d::wins(value.values[e], best.values[e])) {
+          best.values[e] = value.values[e];
+          winner.values[e] = static_cast<Switch>(index);
+        }
+    }
+  T* const to = y.at(t.image, t.h, t.w, t.c);
+  if constexpr (Add) {
+    const Packet<T, Width> old = loadPacket<Width>(static_cast<const T*>(to));
+#pragma unroll
+    for (int e = 0; e < Width; ++e) best.values[e] += old.values[e];
+  }
+  storePacket(to, best);
+  if (switches.data != nullptr) storePacket(switches.at(t.image, t.h, t.w, t.c), winner);
+}
+
+template <int Width, bool Add, class T, class Switch>
+__global__ void __launch_bounds__(kThreads)
+    maxPoolBackwardKernel(PixelGrid grid, WindowAxis rows, WindowAxis columns, Volume<const T> dy,
+                          Volume<const Switch> switches, Volume<T> dx) {
+  const PixelThread t = grid.thread(Width);
+  if (!t.exists) return;
+  T* const to = dx.at(t.image, t.h, t.w, t.c);
+  Packet<T, Width> sum;
+  if constexpr (Add) sum = loadPacket<Width>(static_cast<const T*>(to));
+  else
+#pragma unroll
+    for (int e = 0; e < Width; ++e) sum.values[e] = T(0);
+  const int lastP = static_cast<int>(rows.lastOutput(t.h)), lastQ = static_cast<int>(columns.lastOutput(t.w));
+  for (int p = static_cast<int>(rows.firstOutput(t.h)); p < lastP; ++p)
+    for (int q = static_cast<int>(columns.firstOutput(t.w)); q < lastQ; ++q) {
+      const Packet<Switch, Width> winner = loadPacket<Width>(switches.at(t.image, p, q, t.c));
+      const Packet<T, Width> gradient = loadPacket<Width>(dy.at(t.image, p, q, t.c));
+      const int mine = (t.h - static_cast<int>(rows.start(p))) * static_cast<int>(columns.size) + t.w -
+                       static_cast<int>(columns.start(q));
+#pragma unroll
+      for (int e = 0; e < Width; ++e)
+        if (static_cast<int>(winner.values[e]) == mine) sum.values[e] += gradient.values[e];
+    }
+  storePacket(to, sum);
+}
+
+template <class T, class Switch>
+void forward(const MaxPool2d::Attributes& a, const Call& call) {
+  const View &x = call.views[0], &y = call.views[1], &switches = call.views[2];
+  int width = std::min(packetWidth(x, y.size[3]), packetWidth(y, y.size[3]));
+  Volume<Switch> winners{nullptr, 0, 0, 0};
+  if (switches) {
+    winners = volume<Switch>(switches);
+    width = std::min(width, packetWidth(switches, y.size[3]));
+  }
+  const WindowAxis rows = ops::windowRows(a, x, y), columns = ops::windowColumns(a, x, y);
+  forWidth<4>(width, [&](auto w) {
+    constexpr int kWidth = decltype(w)::value;
+    forEachPixelGrid(y, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+      const auto kernel = y.accumulates() ? maxPoolKernel<kWidth, true, T, Switch> : maxPoolKernel<kWidth, false, T, Switch>;
+      launchItems("maxPool2d", kernel, items, call.context.stream, grid, rows, columns, volume<const T>(x), volume<T>(y), winners);
+    });
+  });
+}
+
+template <class T, class Switch>
+void backward(const MaxPool2d::Attributes& a, const Call& call) {
+  const View &dy = call.views[0], &switches = call.views[1], &dx = call.views[2];
+  const std::int64_t channels = dx.size[3];
+  const int width = std::min({packetWidth(dy, channels), packetWidth(switches, channels), packetWidth(dx, channels)});
+  const WindowAxis rows = ops::windowRows(a, dx, dy), columns = ops::windowColumns(a, dx, dy);
+  forWidth<4>(width, [&](auto w) {
+    constexpr int kWidth = decltype(w)::value;
+    forEachPixelGrid(dx, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+      const auto kernel = dx.accumulates() ? maxPoolBackwardKernel<kWidth, true, T, Switch>
+                                           : maxPoolBackwardKernel<kWidth, false, T, Switch>;
+      launchItems("maxPool2dBackward", kernel, items, call.context.stream, grid, rows, columns, volume<const T>(dy),
+                  volume<const Switch>(switches), volume<T>(dx));
+    });
+  });
+}
+
+}  // namespace
+
+void max_pool2d(const Call& call) {
+  const auto& a = *static_cast<const MaxPool2d::Attributes*>(call.attributes);
+  const bool bytes = MaxPool2d::switchType(a) == DType::UInt8;
+  if (call.op == MaxPool2d::Forward) return bytes ? forward<float, std::uint8_t>(a, call) : forward<float, std::int32_t>(a, call);
+  return bytes ? backward<float, std::uint8_t>(a, call) : backward<float, std::int32_t>(a, call);
+}
+
+}  // namespace striate::cuda

@@ -1,0 +1,144 @@
+// Softmax, its cross-entropy and their gradient; see ops/softmax_cross_entropy.h. A warp takes a row.
+// Must move: logits once (and dx once); rows of more classes than a warp holds in registers are read a
+// second and third time from the cache. The statistics are summed by one block in the order of the rows.
+#include "ops/softmax_cross_entropy.h"
+
+#include "cuda/block_sum.h"
+#include "cuda/kernel.h"
+
+namespace striate::cuda {
+
+using ops::SoftmaxCrossEntropy;
+
+namespace {
+
+constexpr int kWarp = 32;
+constexpr unsigned kAllLanes = 0xffffffffu;
+
+struct Rows {
+  const float* x;
+  std::int64_t pitch;
+  std::int32_t rows, columns;
+};
+
+// NaN is larger than everything, so that it reaches the sums.
+__device__ __forceinline__ float larger(float a, float b) { return a != a || a > b ? a : b; }
+
+__device__ __forceinline__ float rowMaximum(const float* row, int columns, int lane) {
+  float most = -INFINITY;
+  for (int c = lane; c < columns; c += kWarp) most = larger(load(row + c), most);
+#pragma unroll
+  for (int d = kWarp / 2; d > 0; d /= 2) most = larger(__shfl_xor_sync(kAllLanes, most, d), most);
+  return most;
+}
+
+__device__ __forceinline__ float rowSum(const float* row, int columns, int lane, float most) {
+  float sum = 0;
+  for (int c = lane; c < columns; c += kWarp) sum += expf(load(row + c) - most);
+  return warpSum(sum);
+}
+
+__global__ void __launch_bounds__(kThreads)
+    lossKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, float* losses, int* counts) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
+  if (row >= logits.rows) return;
+  const int label = load(labels + row);
+  if (label == ignoreLabel) {
+    if (lane == 0) store(losses + row, 0.0f);
+    return;
+  }
+  const float* const x = logits.x + row * logits.pitch;
+  const float most = rowMaximum(x, logits.columns, lane), sum = rowSum(x, logits.columns, lane, most);
+  const bool valid = label >= 0 && label < logits.columns;
+  const float own = valid ? load(x + label) : NAN;
+  int before = 0;
+  for (int c = lane; c < logits.columns; c += kWarp) {
+    const float other = load(x + c);
+    before += other > own || (other == own && c < label) ? 1 : 0;
+  }
+  before = warpSum(before);
+  if (lane != 0) return;
+  const float loss = logf(sum) + most - own;
+  store(losses + row, loss);
+  atomicAdd(counts + SoftmaxCrossEntropy::Count, 1);
+  if (loss == loss && before < 1) atomicAdd(counts + SoftmaxCrossEntropy::Top1, 1);
+  if (loss == loss && before < 5) atomicAdd(counts + SoftmaxCrossEntropy::Top5, 1);
+}
+
+// Integers counted by the rows become numbers in place; the losses are summed in a fixed order.
+__global__ void __launch_bounds__(kThreads) statisticsKernel(const float* losses, std::int32_t rows, float* statistics) {
+  STRIATE_SHARED(double, scratch, kThreads / 32);
+  double sum = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < rows; i += kThreads) sum += static_cast<double>(load(losses + i));
+  sum = blockSum<kThreads>(sum, scratch);
+  if (threadIdx.x != 0) return;
+  store(statistics + SoftmaxCrossEntropy::LossSum, static_cast<float>(sum));
+  for (int k = SoftmaxCrossEntropy::Count; k <= SoftmaxCrossEntropy::Top5; ++k)
+    store(statistics + k, static_cast<float>(load(reinterpret_cast<const int*>(statistics) + k)));
+}
+
+template <bool Add>
+__global__ void __launch_bounds__(kThreads)
+    lossGradientKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, const float* statistics,
+                       const Control* control, float* dx, std::int64_t dxPitch) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
+  if (row >= logits.rows) return;
+  const int label = load(labels + row);
+  float* const to = dx + row * dxPitch;
+  if (label == ignoreLabel) {
+    if (!Add)
+      for (int c = lane; c < logits.columns; c += kWarp) store(to + c, 0.0f);
+    return;
+  }
+  const float* const x = logits.x + row * logits.pitch;
+  const float most = rowMaximum(x, logits.columns, lane), sum = rowSum(x, logits.columns, lane, most);
+  const bool valid = label >= 0 && label < logits.columns;
+  const float scale = static_cast<float>(load(&control->lossScale) / static_cast<double>(load(statistics + SoftmaxCrossEntropy::Count)));
+  for (int c = lane; c < logits.columns; c += kWarp) {
+    const float probability = expf(load(x + c) - most) / sum;
+    const float value = valid ? (probability - (c == label ? 1.0f : 0.0f)) * scale : NAN;
+    store(to + c, Add ? load(static_cast<const float*>(to) + c) + value : value);
+  }
+}
+
+template <bool Add>
+__global__ void __launch_bounds__(kThreads) softmaxKernel(Rows rows, float* y, std::int64_t yPitch) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
+  if (row >= rows.rows) return;
+  const float* const x = rows.x + row * rows.pitch;
+  float* const to = y + row * yPitch;
+  const float most = rowMaximum(x, rows.columns, lane), sum = rowSum(x, rows.columns, lane, most);
+  for (int c = lane; c < rows.columns; c += kWarp) {
+    const float value = expf(load(x + c) - most) / sum;
+    store(to + c, Add ? load(static_cast<const float*>(to) + c) + value : value);
+  }
+}
+
+Rows rowsOf(const View& v) {
+  return {v.as<float>(), v.pitch, static_cast<std::int32_t>(v.pixels()), static_cast<std::int32_t>(v.channels())};
+}
+
+}  // namespace
+
+void softmax_cross_entropy(const Call& call) {
+  const View* v = call.views;
+  const cudaStream_t stream = call.context.stream;
+  const Rows x = rowsOf(v[0]);
+  const std::int64_t items = std::int64_t(x.rows) * kWarp;
+  if (call.op == SoftmaxCrossEntropy::Softmax)
+    return launchItems("softmax", v[1].accumulates() ? softmaxKernel<true> : softmaxKernel<false>, items, stream, x,
+                       v[1].as<float>(), v[1].pitch);
+  const std::int32_t ignore = static_cast<const SoftmaxCrossEntropy::Attributes*>(call.attributes)->ignoreLabel;
+  const auto* const labels = v[1].as<const std::int32_t>();
+  if (call.op == SoftmaxCrossEntropy::Forward) {
+    check(cudaMemsetAsync(v[3].data, 0, 4 * sizeof(float), stream), "cudaMemsetAsync of the statistics");
+    launchItems("softmaxCrossEntropy", lossKernel, items, stream, x, labels, ignore, v[2].as<float>(), v[3].as<int>());
+    launchItems("statistics", statisticsKernel, kThreads, stream, static_cast<const float*>(v[2].as<float>()), x.rows, v[3].as<float>());
+    return;
+  }
+  launchItems("softmaxCrossEntropyBackward", v[3].accumulates() ? lossGradientKernel<true> : lossGradientKernel<false>, items,
+              stream, x, labels, ignore, static_cast<const float*>(v[2].as<float>()),
+              static_cast<const Control*>(call.context.control), v[3].as<float>(), v[3].pitch);
+}
+
+}  // namespace striate::cuda
