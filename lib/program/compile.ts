@@ -7,7 +7,7 @@ import { checkFinite } from './check-finite.js';
 import { differentiate, type Seed } from './differentiate.js';
 import { fuseConvRelu, placeConcats, runInPlace } from './fuse.js';
 import { lower, type InputDType, type NetworkDescription } from './lower.js';
-import { defaultPreprocess, type Preprocess } from './normalize.js';
+import { defaultPreprocess, type Preprocess } from './preprocess.js';
 import { bytesOf, type Program } from './program.js';
 import { prune } from './prune.js';
 import { checkLayout, layOut, segmentTable, type Layout, type SlabEntry } from './slabs.js';

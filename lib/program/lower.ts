@@ -2,7 +2,8 @@ import { StriateError } from '../errors.js';
 import type { Layer, ParameterSpec } from '../graph/layer.js';
 import type { Fit, Shape } from '../graph/shape.js';
 import type { Builder } from './builder.js';
-import { normalize, perChannel, type Preprocess } from './normalize.js';
+import { normalize } from './normalize.js';
+import { perChannel, type Preprocess } from './preprocess.js';
 import type { Tensor } from './tensor.js';
 import { rowOf } from './views.js';
 
