@@ -45,14 +45,14 @@ struct Workspace {
   }
 };
 
-// Sums of wide rows become sums of channels.
+// Adds the sums of a chunk of wide rows to those of the channels.
 template <class T>
-STRIATE_HD void fold(T* sums, std::int64_t width, std::int64_t channels) {
-  for (std::int64_t i = channels; i < width; i += channels)
-    for (std::int64_t c = 0; c < channels; ++c) sums[c] += sums[i + c];
+STRIATE_HD void addTo(double* totals, const T* sums, std::int64_t width, std::int64_t channels) {
+  for (std::int64_t i = 0; i < width; i += channels)
+    for (std::int64_t c = 0; c < channels; ++c) totals[c] += double(sums[i + c]);
 }
 
-// Mean and M2 of pixels [begin, end), channels [c0, c0 + width / fold).
+// Mean and M2 of pixels [begin, end) and of the channels that `width` elements from c0 on hold.
 template <class T>
 STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin, std::int64_t end,
                         std::int64_t c0, std::int64_t width, double* mean, double* m2) {
@@ -62,28 +62,30 @@ STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin,
   for (std::int64_t c = 0; c < channels; ++c) mean[c] = m2[c] = 0;
   for (std::int64_t b = begin; b < end; b += chunk) {
     const std::int64_t e = smaller(b + chunk, end);
-    const double pixels = double(e - b);
-    T sums[kBlock] = {}, center[kBlock];
+    const double pixels = double(e - b), total = seen + pixels;
     const auto each = [&](const auto& body) {
       for (std::int64_t p = b; p < e; p += rows.fold)
         body(at<T>(x, p, c0), rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width);
     };
+    T sums[kBlock] = {}, squares[kBlock] = {}, center[kBlock];
+    double chunkMean[kBlock] = {}, chunkM2[kBlock] = {};
     each([&](const T* from, std::int64_t count) {
       for (std::int64_t i = 0; i < count; ++i) sums[i] += from[i];
     });
-    fold(sums, width, channels);
+    addTo(chunkMean, sums, width, channels);
+    for (std::int64_t c = 0; c < channels; ++c) chunkMean[c] /= pixels;
     for (std::int64_t i = 0; i < width; i += channels)
-      for (std::int64_t c = 0; c < channels; ++c) center[i + c] = sums[c] / T(pixels);
-    for (T& sum : sums) sum = T(0);
+      for (std::int64_t c = 0; c < channels; ++c) center[i + c] = T(chunkMean[c]);
     each([&](const T* from, std::int64_t count) {
-      for (std::int64_t i = 0; i < count; ++i) sums[i] += (from[i] - center[i]) * (from[i] - center[i]);
+      for (std::int64_t i = 0; i < count; ++i)
+        squares[i] += (from[i] - center[i]) * (from[i] - center[i]);
     });
-    fold(sums, width, channels);
-    const double total = seen + pixels;
+    addTo(chunkM2, squares, width, channels);
     for (std::int64_t c = 0; c < channels; ++c) {
-      const double delta = double(center[c]) - mean[c];
+      const double rounding = chunkMean[c] - double(center[c]), delta = chunkMean[c] - mean[c];
+      chunkM2[c] -= rounding * rounding * pixels;
       mean[c] += delta * (pixels / total);
-      m2[c] += double(sums[c]) + delta * delta * (seen * pixels / total);
+      m2[c] += chunkM2[c] + delta * delta * (seen * pixels / total);
     }
     seen = total;
   }
@@ -97,7 +99,7 @@ STRIATE_HD void products(const View& x, const View& dy, const T* mean, const Wid
   const std::int64_t channels = rows.fold > 1 ? rows.channels : width;
   const std::int64_t chunk = kChunkRows * rows.fold;
   T buffer[kBlock];
-  const T* center = rows.repeat(mean, buffer) + (rows.fold > 1 ? 0 : c0);
+  const T* center = rows.repeat(mean, buffer) + c0;
   for (std::int64_t c = 0; c < channels; ++c) sumDy[c] = sumProduct[c] = 0;
   for (std::int64_t b = begin; b < end; b += chunk) {
     const std::int64_t e = smaller(b + chunk, end);
@@ -111,12 +113,8 @@ STRIATE_HD void products(const View& x, const View& dy, const T* mean, const Wid
         second[i] += gradient[i] * (value[i] - center[i]);
       }
     }
-    fold(first, width, channels);
-    fold(second, width, channels);
-    for (std::int64_t c = 0; c < channels; ++c) {
-      sumDy[c] += double(first[c]);
-      sumProduct[c] += double(second[c]);
-    }
+    addTo(sumDy, first, width, channels);
+    addTo(sumProduct, second, width, channels);
   }
 }
 
@@ -169,7 +167,7 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
   });
 
   T *mean = v[4].as<T>(), *variance = v[5].as<T>(), *unbiased = v[6].as<T>();
-  T* scale = workspace.vector<T>(0);
+  T *scale = workspace.vector<T>(0), *offset = workspace.vector<T>(1);
   const double pixels = double(x.pixels());
   double* totalMean = workspace.part(0, 0);
   double* totalM2 = workspace.part(0, 1);
@@ -189,9 +187,12 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
     mean[c] = T(totalMean[c]);
     variance[c] = T(biased);
     unbiased[c] = T(totalM2[c] / (pixels - 1));
-    scale[c] = T(double(gamma[c]) / squareRoot(biased + epsilon));
+    const double factor = double(gamma[c]) / squareRoot(biased + epsilon);
+    scale[c] = T(factor);
+    // What rounding took from the mean counts where the mean is large beside the deviation.
+    offset[c] = T(double(beta[c]) - (totalMean[c] - double(mean[c])) * factor);
   }
-  apply(threads, x, y, mean, scale, beta);
+  apply<T>(threads, x, y, mean, scale, offset);
 }
 
 template <class T>

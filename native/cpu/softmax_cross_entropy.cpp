@@ -26,7 +26,7 @@ STRIATE_HD T largest(const T* x, std::int64_t count) {
   return result;
 }
 
-// Sum of exp(x - max), in double: a loss near zero is the logarithm of a sum near one.
+// Sum of exp(x - max), in double.
 template <class T>
 STRIATE_HD double sumOfExponentials(const T* x, std::int64_t count, T max) {
   double lanes[kPartials] = {};
@@ -43,6 +43,13 @@ STRIATE_HD double sumOfExponentials(const T* x, std::int64_t count, T max) {
   double sum = 0;
   for (double lane : lanes) sum += lane;
   return sum;
+}
+
+// The sum without the label's own term: for a row that is nearly certain, loss and gradient are as small
+// as this, and a difference from 1 would lose their digits.
+template <class T>
+STRIATE_HD double sumOfOthers(const T* x, std::int64_t count, std::int64_t label, T max) {
+  return sumOfExponentials(x, label, max) + sumOfExponentials(x + label + 1, count - label - 1, max);
 }
 
 // to = exp(x - max) * factor; `to` may be x.
@@ -97,9 +104,11 @@ STRIATE_HD void forward(const Call& call, std::int32_t ignore) {
         continue;
       }
       const T* row = at<T>(logits, i);
-      const T max = largest(row, classes);
-      const double sum = sumOfExponentials(row, classes, max);
-      losses[i] = T(logarithm(sum) + (double(max) - double(row[label])));
+      const T own = row[label], max = largest(row, classes);
+      const double others = sumOfOthers(row, classes, label, max);
+      losses[i] = own == max ? T(__builtin_log1p(others))
+                             : T(logarithm(others + double(exponential(own - max))) +
+                                 (double(max) - double(own)));
       if (losses[i] != losses[i]) continue;
       const std::int32_t rank = rankOf(row, classes, label);
       first += rank < 1;
@@ -140,11 +149,10 @@ STRIATE_HD void backward(const Call& call, std::int32_t ignore) {
           for (std::int64_t j = 0; j < classes; ++j) put<add.value>(to[j], value);
           continue;
         }
-        const T max = largest(row, classes);
-        const double sum = sumOfExponentials(row, classes, max);
-        // At the label softmax - 1 would cancel: minus the share of all others is the same.
-        const T own = row[label];
-        const double others = sum - double(exponential(own - max));
+        // At the label softmax - 1 is minus the share of all others.
+        const T own = row[label], max = largest(row, classes);
+        const double others = sumOfOthers(row, classes, label, max);
+        const double sum = others + double(exponential(own - max));
         const T before = to[label];
         writeSoftmax<add.value>(row, classes, max, T(scale / sum), to);
         const T gradient = T(-others / sum * scale);
