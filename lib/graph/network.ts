@@ -1,6 +1,7 @@
 import { ShapeError } from '../errors.js';
 import { dense } from '../layers/dense.js';
 import { summarize, type Summary } from '../reports/summary.js';
+import type { Trainer, TrainerOptions } from '../training/trainer.js';
 import type { Layer, ParameterSpec } from './layer.js';
 import { nameNodes } from './naming.js';
 import { networkFromJson, networkToJson, type NetworkJson } from './network-json.js';
@@ -92,6 +93,16 @@ export class Network {
    */
   static fromJSON(json: unknown): Network {
     return networkFromJson(json);
+  }
+
+  /**
+   * The network on a device, ready to learn. Loads the native addon when called, not before.
+   *
+   * @throws StriateError as the trainer documents: INVALID_ARGUMENT, NATIVE_ADDON_MISSING, ...
+   */
+  async trainer(options: TrainerOptions): Promise<Trainer> {
+    const { Trainer } = await import('../training/trainer.js');
+    return Trainer.create(this, options);
   }
 
   /**
