@@ -1,6 +1,6 @@
 import { softmaxCrossEntropy } from '../losses/index.js';
 import { sgd, type ParameterGroup } from '../optimizers/index.js';
-import type { Preprocess } from '../program/normalize.js';
+import type { Preprocess } from '../program/preprocess.js';
 import { constant, cosine, inv, polynomial, step, type Schedule } from '../schedules/index.js';
 import type { TrainerOptions } from '../training/trainer.js';
 import type { ResolvedModel } from './model.js';
