@@ -22,7 +22,7 @@ interface TrainOptions extends CommonOptions {
   momentum?: number;
   weightDecay?: number;
   device: string;
-  seed: number;
+  seed?: number;
   threads?: number;
   resume?: string;
   out?: string;
@@ -43,7 +43,11 @@ export function addTrain(program: Command): void {
     .option('--momentum <m>', 'momentum', amount)
     .option('--weight-decay <d>', 'weight decay', amount)
     .addOption(shared.device())
-    .option('--seed <n>', 'seed of the parameters, the order of the data and dropout', whole, 0)
+    .option(
+      '--seed <n>',
+      'seed of the parameters, the order of the data and dropout (default: 0, or the checkpoint’s)',
+      whole,
+    )
     .addOption(shared.threads())
     .option('--resume <checkpoint>', 'go on from a checkpoint')
     .option('--out <file>', 'where to save (default: <model>.safetensors)')
@@ -94,7 +98,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
   await using trainer = await resolved.network.trainer({
     ...trainerOptions(recipe, run),
     device,
-    seed: options.seed,
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.resume === undefined ? {} : { resume: options.resume }),
   });
 

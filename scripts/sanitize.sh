@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Runs the op tests with an addon built under AddressSanitizer and UndefinedBehaviourSanitizer.
+#   scripts/sanitize.sh          the smallest cases of every op
+#   scripts/sanitize.sh all      every case, the runtime's tests too
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+cmake -S . -B build/sanitize -DSTRIATE_SANITIZE=address,undefined \
+  -DSTRIATE_VERSION="$(node -p "require('./package.json').version")" \
+  -DSTRIATE_SOURCE_HASH="$(node --input-type=module -e "import { sourceHash } from './scripts/paths.js'; console.log(sourceHash())")" \
+  -DCMAKE_JS_INC="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api" >/dev/null
+cmake --build build/sanitize --target striate -j "$(nproc)" >build/sanitize/build.log ||
+  { tail -n 40 build/sanitize/build.log >&2; exit 1; }
+
+tests=(test/ops.test.ts)
+if [ "${1:-}" = all ]; then
+  tests+=('test/runtime/**/*.test.ts')
+else
+  export STRIATE_TEST_CASES=3
+fi
+
+# Node itself is not instrumented: what it leaves at its end is not counted.
+export STRIATE_ADDON="$PWD/build/sanitize/striate.node"
+export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1
+export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+LD_PRELOAD="$(g++ -print-file-name=libasan.so) $(g++ -print-file-name=libubsan.so)" \
+  node node_modules/mocha/bin/mocha.js --timeout 600000 "${tests[@]}"
