@@ -1,0 +1,157 @@
+import type { Fit, Padding, Pair } from '../graph/shape.js';
+import type { Tensor } from './tensor.js';
+
+/** Where the windows of a convolution or pooling lie; as in the layers. */
+export interface EagerWindows {
+  stride?: Pair;
+  padding?: Padding;
+  fit?: Fit;
+}
+
+export interface EagerConvolution extends EagerWindows {
+  dilation?: Pair;
+  groups?: number;
+}
+
+export interface EagerPooling extends EagerWindows {
+  size: Pair;
+}
+
+/** Height and width of the forward pass's input. */
+export interface InputSize {
+  inputSize: Pair;
+}
+
+export interface EagerBatchNorm {
+  epsilon?: number;
+  momentum?: number;
+}
+
+export interface EagerDropout {
+  rate: number;
+  /** Names the stream of random numbers. */
+  name?: string;
+  seed?: number;
+  step?: number;
+  sampleOffset?: number;
+}
+
+export type UnaryKind = 'neg' | 'square' | 'sqrt' | 'exp' | 'log' | 'abs';
+export type BinaryKind = 'add' | 'sub' | 'mul' | 'div';
+export type ReduceKind = 'sum' | 'mean';
+
+/**
+ * Ops as functions: tensors in, new tensors out; shapes include the batch, volumes are
+ * `[n, height, width, channels]`. Each resolves when it has run, in the order of the calls. float64
+ * where an input is, float32 otherwise.
+ *
+ * They throw StriateError INVALID_ARGUMENT, INVALID_SHAPE, DISPOSED, OUT_OF_DEVICE_MEMORY.
+ */
+export interface EagerOps {
+  /** x `[n, h, w, c]`, w `[r, s, c / groups, k]`, b `[k]` to y `[n, p, q, k]`. */
+  conv2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | null | undefined,
+    options?: EagerConvolution & { activation?: 'none' | 'relu' },
+  ): Promise<Tensor>;
+  conv2d(
+    x: Tensor,
+    w: Tensor,
+    options?: EagerConvolution & { activation?: 'none' | 'relu' },
+  ): Promise<Tensor>;
+  /** dx `[n, h, w, c]`. */
+  conv2dBackwardData(dy: Tensor, w: Tensor, options: EagerConvolution & InputSize): Promise<Tensor>;
+  /** dw `[r, s, c / groups, k]`; with `bias: true` db `[k]` too. `size` is the filter's. */
+  conv2dBackwardFilter(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerConvolution & { size: Pair; bias: true },
+  ): Promise<{ dw: Tensor; db: Tensor }>;
+  conv2dBackwardFilter(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerConvolution & { size: Pair; bias?: false },
+  ): Promise<Tensor>;
+
+  /** With `switches: true` also the winner's place in each window, which the gradient needs. */
+  maxPool2d(
+    x: Tensor,
+    options: EagerPooling & { switches: true },
+  ): Promise<{ y: Tensor; switches: Tensor }>;
+  maxPool2d(x: Tensor, options: EagerPooling & { switches?: false }): Promise<Tensor>;
+  maxPool2dBackward(
+    dy: Tensor,
+    switches: Tensor,
+    options: EagerPooling & InputSize,
+  ): Promise<Tensor>;
+  avgPool2d(x: Tensor, options: EagerPooling & { countPadding?: boolean }): Promise<Tensor>;
+  avgPool2dBackward(
+    dy: Tensor,
+    options: EagerPooling & InputSize & { countPadding?: boolean },
+  ): Promise<Tensor>;
+
+  relu(x: Tensor): Promise<Tensor>;
+  reluBackward(y: Tensor, dy: Tensor): Promise<Tensor>;
+  unary(x: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
+  unaryBackward(x: Tensor, y: Tensor, dy: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
+  /** b has a's shape, or is one number (shape `[]`). */
+  binary(a: Tensor, b: Tensor, options: { kind: BinaryKind }): Promise<Tensor>;
+  dropout(x: Tensor, options: EagerDropout): Promise<Tensor>;
+
+  /** One number, shape `[]`. */
+  reduce(x: Tensor, options: { kind: ReduceKind }): Promise<Tensor>;
+  /** The gradient of `reduce`: every element is x, or x over their number. */
+  broadcast(x: Tensor, options: { kind: ReduceKind; shape: readonly number[] }): Promise<Tensor>;
+  /** `alpha x + beta`; by default a copy. */
+  copy(x: Tensor, options?: { alpha?: number; beta?: number }): Promise<Tensor>;
+  fill(options: { value?: number; shape: readonly number[] }): Promise<Tensor>;
+  /** `(x scale - mean) / std` by channel; x may be uint8. */
+  normalize(
+    x: Tensor,
+    mean: Tensor | null | undefined,
+    std: Tensor | null | undefined,
+    options?: { scale?: number },
+  ): Promise<Tensor>;
+
+  /** With the batch's statistics, each `[c]`. */
+  batchNorm(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    options?: EagerBatchNorm,
+  ): Promise<{ y: Tensor; mean: Tensor; variance: Tensor; unbiased: Tensor }>;
+  batchNormInference(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    options?: EagerBatchNorm,
+  ): Promise<Tensor>;
+  batchNormBackward(
+    x: Tensor,
+    gamma: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    dy: Tensor,
+    options?: EagerBatchNorm,
+  ): Promise<{ dx: Tensor; dgamma: Tensor; dbeta: Tensor }>;
+
+  softmax(x: Tensor): Promise<Tensor>;
+  /**
+   * logits `[n, classes]`, labels int32 `[n]` to losses `[n]` and statistics `[4]`: sum of the losses,
+   * labels that count, how many of them first, how many among the first five.
+   */
+  softmaxCrossEntropy(
+    logits: Tensor,
+    labels: Tensor,
+    options?: { ignoreLabel?: number },
+  ): Promise<{ losses: Tensor; statistics: Tensor }>;
+  softmaxCrossEntropyBackward(
+    logits: Tensor,
+    labels: Tensor,
+    statistics: Tensor,
+    options?: { ignoreLabel?: number; lossScale?: number },
+  ): Promise<Tensor>;
+}

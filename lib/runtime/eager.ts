@@ -1,0 +1,170 @@
+import type { NativeControl, NativeOperand } from '../../typings/native.js';
+import { StriateError } from '../errors.js';
+import '../layers/index.js';
+import '../losses/index.js';
+import { listOps, type EagerForm, type OpDefinition } from '../program/op.js';
+import { bytesOf, type Access, type DType } from '../program/program.js';
+import type { Tensor as Planned } from '../program/tensor.js';
+import type { Device } from './device.js';
+import type { EagerOps } from './eager-ops.js';
+import { checkShape, nativeAccesses, nativeDTypes } from './elements.js';
+import { native, nativeAsync } from './errors.js';
+import { nativeOp, packAttributes } from './native-ops.js';
+import { Tensor } from './tensor.js';
+
+export type { EagerOps } from './eager-ops.js';
+
+type EagerDefinition = OpDefinition & { readonly eager: EagerForm };
+type Options = Record<string, unknown>;
+type Shapes = Record<string, readonly number[] | undefined>;
+
+/** Every op that has an eager form, as a function over tensors of this device. */
+export function eagerOps(device: Device): EagerOps {
+  const ops: Record<string, unknown> = {};
+  for (const definition of listOps()) {
+    if (!isEager(definition)) continue;
+    ops[definition.name] = async (...given: unknown[]) => call(device, definition, given);
+  }
+  return ops as unknown as EagerOps;
+}
+
+function isEager(definition: OpDefinition): definition is EagerDefinition {
+  return definition.eager !== undefined;
+}
+
+/** Runs one op: inputs in the op's order, then options. One output comes alone, several by name. */
+async function call(
+  device: Device,
+  definition: EagerDefinition,
+  given: readonly unknown[],
+): Promise<Tensor | Record<string, Tensor>> {
+  const { inputs, options, control } = readArguments(device, definition, given);
+  const shapes: Shapes = Object.fromEntries([...inputs].map(([name, x]) => [name, x.shape]));
+  const attributes = definition.eager.attributes(shapes, options);
+  const planned = definition.eager.outputs(shapes, attributes, options);
+  const compute = [...inputs.values()].some((x) => x.dtype === 'float64') ? 'float64' : 'float32';
+
+  const made: Tensor[] = [];
+  const allocate = (shape: readonly number[], dtype: DType, where: string): Tensor => {
+    const bytes = checkShape(shape, `${where} of ${definition.name}`) * bytesOf[dtype];
+    const tensor = new Tensor(
+      device,
+      shape,
+      dtype,
+      native(() => device.native.allocate(bytes, 'tensors')),
+    );
+    made.push(tensor);
+    return tensor;
+  };
+  let workspace: Tensor | undefined;
+  try {
+    const outputs = new Map<string, Tensor>();
+    for (const [name, { shape, dtype = compute }] of Object.entries(planned))
+      outputs.set(name, allocate(shape, dtype, name));
+    const bytes = workspaceBytes(definition, attributes, new Map([...inputs, ...outputs]), compute);
+    if (bytes > 0) workspace = allocate([bytes], 'uint8', 'workspace');
+    const operands = definition.operands.map(({ name, role }): NativeOperand | null => {
+      if (role === 'in') return operandOf(inputs.get(name), 'read');
+      return operandOf(name === 'workspace' ? workspace : outputs.get(name), 'overwrite');
+    });
+    const op = nativeOp(definition.name);
+    const packed = packAttributes(op, attributes);
+    await nativeAsync(() => device.native.execute(op.number, packed, operands, control));
+    workspace?.dispose();
+    const [only, ...others] = outputs.values();
+    return only !== undefined && others.length === 0 ? only : Object.fromEntries(outputs);
+  } catch (error) {
+    for (const tensor of made) tensor.dispose();
+    throw error;
+  }
+}
+
+function operandOf(tensor: Tensor | undefined, access: Access): NativeOperand | null {
+  if (tensor === undefined) return null;
+  const { buffer, dtype, shape } = tensor;
+  return {
+    buffer,
+    byteOffset: 0,
+    dtype: nativeDTypes[dtype],
+    access: nativeAccesses[access],
+    size: [...shape],
+    pitch: shape.at(-1) ?? 1,
+  };
+}
+
+const controlFields = ['step', 'sampleOffset', 'seed', 'learningRate', 'lossScale'] as const;
+
+/** Sorts the arguments of a call: tensors by the op's inputs, the control block, the op's options. */
+function readArguments(
+  device: Device,
+  { name, operands }: OpDefinition,
+  given: readonly unknown[],
+): { inputs: Map<string, Tensor>; options: Options; control: NativeControl } {
+  const wanted = operands.filter(({ role }) => role === 'in');
+  const form = `${name}(${wanted.map((o) => o.name + (o.optional ? '?' : '')).join(', ')}, options?)`;
+  const refuse = (what: string): StriateError =>
+    new StriateError('INVALID_ARGUMENT', `${name}: ${what}`, { remedy: `The call is ${form}.` });
+  const rest = [...given];
+  const last = rest.at(-1);
+  const options: Options = isOptions(last) ? { ...(rest.pop() as Options) } : {};
+  if (rest.length > wanted.length) throw refuse(`${rest.length} tensors are too many`);
+
+  const inputs = new Map<string, Tensor>();
+  wanted.forEach((operand, i) => {
+    const value = rest[i];
+    if (value === undefined || value === null) {
+      if (!operand.optional) throw refuse(`${operand.name} is missing`);
+    } else if (!(value instanceof Tensor)) {
+      throw refuse(`${operand.name} is not a tensor`);
+    } else if (value.device !== device) {
+      throw refuse(`${operand.name} belongs to another device`);
+    } else {
+      inputs.set(operand.name, value);
+    }
+  });
+
+  const control: NativeControl = {
+    step: 0,
+    sampleOffset: 0,
+    seed: 0,
+    learningRate: 0,
+    lossScale: 1,
+  };
+  for (const field of controlFields) {
+    const value = options[field];
+    delete options[field];
+    if (value === undefined) continue;
+    if (typeof value !== 'number') throw refuse(`${field} is not a number`);
+    control[field] = value;
+  }
+  return { inputs, options, control };
+}
+
+function isOptions(value: unknown): value is Options {
+  return typeof value === 'object' && value !== null && !(value instanceof Tensor);
+}
+
+/** Bytes of the op's workspace: the compiler's own rule, asked for tensors without a batch axis. */
+function workspaceBytes(
+  definition: OpDefinition,
+  attributes: ReturnType<EagerForm['attributes']>,
+  tensors: ReadonlyMap<string, Tensor>,
+  dtype: 'float32' | 'float64',
+): number {
+  if (definition.workspace === undefined) return 0;
+  const planned = Object.fromEntries([...tensors].map(([name, t]) => [name, plannedOf(name, t)]));
+  const { fixed, perImage } = definition.workspace(attributes, planned, dtype);
+  const batch = [...tensors.values()][0]?.shape[0] ?? 1;
+  return fixed + perImage * batch;
+}
+
+function plannedOf(name: string, { shape, dtype, size }: Tensor): Planned {
+  return {
+    storage: { id: 0, name, dtype, category: 'activations', fixed: size, perImage: 0 },
+    shape,
+    batched: false,
+    dtype,
+    pitch: shape.at(-1) ?? 1,
+    offset: 0,
+  };
+}

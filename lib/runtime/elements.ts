@@ -1,0 +1,58 @@
+import type { NativeAccess, NativeDType } from '../../typings/native.js';
+import { StriateError } from '../errors.js';
+import type { Access, DType } from '../program/program.js';
+
+/** Typed arrays that device memory is read into and written from. */
+export type Elements = Float32Array | Float64Array | Uint8Array | Int32Array;
+
+export const nativeDTypes: Readonly<Record<DType, NativeDType>> = {
+  float32: 0,
+  float64: 1,
+  uint8: 2,
+  int32: 3,
+};
+
+export const nativeAccesses: Readonly<Record<Access, NativeAccess>> = {
+  read: 1,
+  overwrite: 2,
+  accumulate: 3,
+};
+
+const arrays = {
+  float32: Float32Array,
+  float64: Float64Array,
+  uint8: Uint8Array,
+  int32: Int32Array,
+} as const;
+
+/** The bytes of an ArrayBuffer as elements. */
+export function elementsOver(dtype: DType, bytes: ArrayBuffer): Elements {
+  return new arrays[dtype](bytes);
+}
+
+/** The element type of a typed array; undefined for one that devices do not know. */
+export function dtypeOf(data: ArrayBufferView): DType | undefined {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Float64Array) return 'float64';
+  if (data instanceof Uint8Array || data instanceof Uint8ClampedArray) return 'uint8';
+  if (data instanceof Int32Array) return 'int32';
+  return undefined;
+}
+
+/** Numbers as a typed array of this element type. */
+export function toElements(dtype: DType, numbers: ArrayLike<number>): Elements {
+  return arrays[dtype].from(numbers);
+}
+
+/** A shape as devices take it: up to four extents of one or more. Returns the number of elements. */
+export function checkShape(shape: unknown, where: string): number {
+  const valid =
+    Array.isArray(shape) &&
+    shape.length <= 4 &&
+    shape.every((extent: unknown) => Number.isSafeInteger(extent) && (extent as number) >= 1);
+  const elements = valid ? (shape as number[]).reduce((a, b) => a * b, 1) : NaN;
+  if (Number.isSafeInteger(elements)) return elements;
+  throw new StriateError('INVALID_SHAPE', `${where} has the shape ${JSON.stringify(shape)}`, {
+    remedy: 'Give up to four extents, each a whole number of at least 1.',
+  });
+}
