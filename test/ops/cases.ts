@@ -87,6 +87,8 @@ export interface OpCases {
    * is the commit flag after the op.
    */
   reference(inputs: Arrays, c: OpCase): Arrays;
+  /** Of a loss that starts the backward pass itself: the number whose gradient its rule computes. */
+  objective?(outputs: Arrays, c: OpCase): number;
 }
 
 /** What a family file exports as its default. */

@@ -101,7 +101,7 @@ export default [
     op: 'maxPool2d',
     cases: [
       ...poolings.filter((p) => !p.accumulate).map((p) => forward(p)),
-      forward(small, distinct(), false, ' without switches'),
+      { ...forward(small, distinct(), false, ' without switches'), noGradient: 'needs switches' },
       {
         ...forward(
           small,

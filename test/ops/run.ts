@@ -1,0 +1,406 @@
+// Runs single ops on the native device: packs operands with gaps and guard bands around them, and tells
+// when an op wrote where it must not.
+import type {
+  NativeAddon,
+  NativeBuffer,
+  NativeDevice,
+  NativeOp,
+  NativeOperand,
+} from '../../typings/native.js';
+import { addon } from '../../lib/runtime/addon.js';
+import { findOp, type Operands } from '../../lib/program/op.js';
+import { bytesOf, type Access, type DType } from '../../lib/program/program.js';
+import type { Tensor } from '../../lib/program/tensor.js';
+import {
+  elements,
+  inputsOf,
+  isBatched,
+  previousOf,
+  type Compute,
+  type ControlValues,
+  type Numbers,
+  type OpCase,
+  type Operand,
+} from './cases.js';
+
+export const native: NativeAddon = addon();
+export const nativeOps: ReadonlyMap<string, NativeOp> = new Map(
+  native.describeOps().map((op) => [op.name, op]),
+);
+const numbers = new Map(native.describeOps().map((op, i) => [op.name, i]));
+
+const codes: Record<DType, 0 | 1 | 2 | 3> = { float32: 0, float64: 1, uint8: 2, int32: 3 };
+const accesses: Record<Access, 1 | 2 | 3> = { read: 1, overwrite: 2, accumulate: 3 };
+
+type Elements = Float32Array | Float64Array | Uint8Array | Int32Array;
+
+function typed(dtype: DType, length: number): Elements {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(length);
+    case 'float64':
+      return new Float64Array(length);
+    case 'uint8':
+      return new Uint8Array(length);
+    case 'int32':
+      return new Int32Array(length);
+  }
+}
+
+function typedOver(dtype: DType, buffer: ArrayBuffer): Elements {
+  switch (dtype) {
+    case 'float32':
+      return new Float32Array(buffer);
+    case 'float64':
+      return new Float64Array(buffer);
+    case 'uint8':
+      return new Uint8Array(buffer);
+    case 'int32':
+      return new Int32Array(buffer);
+  }
+}
+
+/** What an op is given: dense contents, and where they are to lie. */
+export interface Given extends Omit<Operand, 'dtype'> {
+  contents: Numbers;
+  dtype: DType;
+  access: Access;
+  /** The name of an earlier operand whose memory this one shares. */
+  over?: string;
+}
+
+/** Marks elements that no op may touch. */
+const gap: Record<DType, number> = { float32: 12345, float64: 12345, uint8: 171, int32: 12345 };
+/** What overwritten outputs hold before. */
+const poison: Record<DType, number> = { float32: NaN, float64: NaN, uint8: 254, int32: -77 };
+
+const guard = 64;
+const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
+
+interface Layout {
+  /** Bytes from the start of the buffer to the wider volume, guard band excluded. */
+  offset: number;
+  /** Elements of the wider volume. */
+  total: number;
+  pitch: number;
+  channels: number;
+  channelOffset: number;
+}
+
+/** Packs the attributes of an op as its header lists them; those that are left out are zero. */
+export function packAttributes(
+  op: NativeOp,
+  attributes: Readonly<Record<string, number | bigint>>,
+): Uint8Array {
+  const bytes = new DataView(new ArrayBuffer(op.attributesSize));
+  for (const { name, type, offset } of op.attributes) {
+    const value = attributes[name] ?? 0;
+    if (type === 'int32') bytes.setInt32(offset, Number(value), true);
+    else if (type === 'float32') bytes.setFloat32(offset, Number(value), true);
+    else bytes.setBigInt64(offset, BigInt(value), true);
+  }
+  return new Uint8Array(bytes.buffer);
+}
+
+/** Elements of one view, gathered from the memory of its wider volume. */
+function dense(memory: Elements, layout: Layout, count: number): Elements {
+  const { pitch, channels, channelOffset } = layout;
+  if (pitch === channels) return memory.slice(0, count);
+  const out = memory.slice(0, count);
+  for (let i = 0; i < count; ++i)
+    out[i] = memory[Math.floor(i / channels) * pitch + channelOffset + (i % channels)]!;
+  return out;
+}
+
+export class Runner {
+  private constructor(
+    readonly device: NativeDevice,
+    readonly instructionSet: string,
+    private memory: NativeBuffer,
+  ) {}
+
+  static open({ instructionSet = 'best', threads = 2 } = {}): Runner {
+    const device = native.createDevice({ kind: 'cpu', threads, instructionSet, memoryLimit: 0 });
+    return new Runner(device, device.info().instructionSet, device.allocate(2 ** 24, 'workspace'));
+  }
+
+  async close(): Promise<void> {
+    this.memory.dispose();
+    await this.device.close();
+  }
+
+  /**
+   * Runs an op. Operands are given by name; optional ones may be left out. Returns the dense contents of
+   * every output; throws when anything beside them was changed.
+   */
+  async run(
+    name: string,
+    attributes: Readonly<Record<string, number | bigint>>,
+    given: Readonly<Record<string, Given>>,
+    control: ControlValues = {},
+  ): Promise<Record<string, Elements>> {
+    const op = nativeOps.get(name);
+    if (op === undefined) throw new Error(`no native op ${name}`);
+    const layouts = new Map<string, Layout>();
+    const image = this.compose(op, given, layouts);
+    const written = this.memory.write(0, new Uint8Array(image));
+    const operands = op.operands.map(({ name }): NativeOperand | null => {
+      const operand = given[name];
+      const layout = layouts.get(name);
+      if (operand === undefined || layout === undefined) return null;
+      return {
+        buffer: this.memory,
+        byteOffset: layout.offset + layout.channelOffset * bytesOf[operand.dtype],
+        dtype: codes[operand.dtype],
+        access: accesses[operand.access],
+        size: [...operand.shape],
+        pitch: layout.pitch,
+      };
+    });
+    const values = { step: 0, sampleOffset: 0, seed: 0, learningRate: 0, lossScale: 1, ...control };
+    const executed = this.device.execute(
+      numbers.get(name)!,
+      packAttributes(op, attributes),
+      operands,
+      values,
+    );
+    const after = this.memory.read(0, image.byteLength);
+    const [, , memory] = await Promise.all([written, executed, after]);
+    return this.collect(op, given, layouts, image, memory);
+  }
+
+  /** The memory before the op: contents in wide volumes full of marks, guard bands between. */
+  private compose(
+    op: NativeOp,
+    given: Readonly<Record<string, Given>>,
+    layouts: Map<string, Layout>,
+  ): ArrayBuffer {
+    let end = 0;
+    const present = op.operands.filter(({ name }) => given[name] !== undefined);
+    for (const { name } of present) {
+      const { shape, dtype, pitch, channelOffset = 0, over } = given[name]!;
+      if (over !== undefined && layouts.has(over)) {
+        layouts.set(name, layouts.get(over)!);
+        continue;
+      }
+      const channels = shape.at(-1) ?? 1;
+      const wide = pitch ?? channels;
+      const total = (elements(shape) / channels) * wide;
+      const offset = end + guard;
+      layouts.set(name, { offset, total, pitch: wide, channels, channelOffset });
+      end = align(offset + total * bytesOf[dtype] + guard);
+    }
+    if (end > this.memory.byteLength) {
+      this.memory.dispose();
+      this.memory = this.device.allocate(end, 'workspace');
+    }
+    const image = new ArrayBuffer(end);
+    new Uint8Array(image).fill(0xa5);
+    for (const { name } of present) {
+      const { contents, dtype, shape, over } = given[name]!;
+      if (over !== undefined && layouts.get(name) === layouts.get(over)) continue;
+      const { offset, total, pitch, channels, channelOffset } = layouts.get(name)!;
+      const memory = typed(dtype, total).fill(gap[dtype]);
+      const count = elements(shape);
+      if (pitch === channels) for (let i = 0; i < count; ++i) memory[i] = contents[i]!;
+      else
+        for (let i = 0; i < count; ++i)
+          memory[Math.floor(i / channels) * pitch + channelOffset + (i % channels)] = contents[i]!;
+      new Uint8Array(image).set(new Uint8Array(memory.buffer), offset);
+    }
+    return image;
+  }
+
+  private collect(
+    op: NativeOp,
+    given: Readonly<Record<string, Given>>,
+    layouts: Map<string, Layout>,
+    before: ArrayBuffer,
+    after: ArrayBuffer,
+  ): Record<string, Elements> {
+    const results: Record<string, Elements> = {};
+    const expected = new Uint8Array(before);
+    const found = new Uint8Array(after);
+    for (const { name, role } of op.operands) {
+      const operand = given[name];
+      const layout = layouts.get(name);
+      if (role === 'in' || operand === undefined || layout === undefined) continue;
+      const { shape, dtype } = operand;
+      const size = bytesOf[dtype];
+      const memory = typedOver(
+        dtype,
+        after.slice(layout.offset, layout.offset + layout.total * size),
+      );
+      results[name] = dense(memory, layout, elements(shape));
+      // Every byte outside the view must be what it was: make the view itself equal, compare the rest.
+      for (let pixel = 0; pixel < layout.total / layout.pitch; ++pixel) {
+        const begin = layout.offset + (pixel * layout.pitch + layout.channelOffset) * size;
+        found.copyWithin(begin, begin, begin);
+        expected.set(found.subarray(begin, begin + layout.channels * size), begin);
+      }
+    }
+    if (Buffer.compare(expected, found) !== 0) {
+      const at = expected.findIndex((byte, i) => byte !== found[i]);
+      const inside = [...layouts].find(
+        ([name, l]) => at < l.offset + l.total * bytesOf[given[name]!.dtype] + guard,
+      );
+      throw new Error(
+        `${op.name} wrote outside its outputs, in or near ${inside?.[0] ?? '?'} (byte ${at})`,
+      );
+    }
+    return results;
+  }
+}
+
+/** The compiler's view of an operand, for `workspace()`. */
+function tensorOf(name: string, given: Given): Tensor {
+  const batched = isBatched(name, given.shape);
+  const shape = batched ? given.shape.slice(1) : [...given.shape];
+  const count = elements(shape);
+  return {
+    storage: {
+      id: 0,
+      name,
+      dtype: given.dtype,
+      category: 'activations',
+      fixed: batched ? 0 : count,
+      perImage: batched ? count : 0,
+    },
+    shape,
+    batched,
+    dtype: given.dtype,
+    pitch: given.pitch ?? given.shape.at(-1) ?? 1,
+    offset: given.channelOffset ?? 0,
+  };
+}
+
+/** Bytes of the op's workspace by the TypeScript twin. */
+export function workspaceBytes(
+  name: string,
+  attributes: Readonly<Record<string, number | bigint>>,
+  given: Readonly<Record<string, Given>>,
+  compute: Compute,
+): number {
+  const definition = findOp(name);
+  if (definition?.workspace === undefined) return 0;
+  const operands: Operands = Object.fromEntries(
+    Object.entries(given).map(([n, g]) => [n, tensorOf(n, g)]),
+  );
+  const { fixed, perImage } = definition.workspace({ ...attributes }, operands, compute);
+  const n = Object.entries(given).find(([n, g]) => isBatched(n, g.shape))?.[1].shape[0] ?? 0;
+  return fixed + perImage * n;
+}
+
+/** Adds the operand `workspace`, as many bytes as the TypeScript twin says. */
+export function withWorkspace(
+  name: string,
+  attributes: Readonly<Record<string, number | bigint>>,
+  given: Readonly<Record<string, Given>>,
+  compute: Compute,
+): Record<string, Given> {
+  const bytes = workspaceBytes(name, attributes, given, compute);
+  if (bytes === 0) return { ...given };
+  const contents = new Uint8Array(bytes).fill(0xff);
+  return { ...given, workspace: { shape: [bytes], contents, dtype: 'uint8', access: 'overwrite' } };
+}
+
+/** The operands of a case. `access` replaces what the case says of all outputs. */
+export function operandsOf(
+  op: string,
+  c: OpCase,
+  compute: Compute,
+  access?: Exclude<Access, 'read'>,
+): Record<string, Given> {
+  const names = new Set(nativeOps.get(op)!.operands.map((operand) => operand.name));
+  const given: Record<string, Given> = {};
+  const inputs = inputsOf(op, c);
+  for (const [name, { fill: _, dtype, ...place }] of Object.entries(c.inputs))
+    if (names.has(name))
+      given[name] = { ...place, contents: inputs[name]!, dtype: dtype ?? compute, access: 'read' };
+  for (const [name, { accumulate, previous: _, dtype, ...place }] of Object.entries(c.outputs)) {
+    const type = dtype ?? compute;
+    const how = access ?? (accumulate ? 'accumulate' : 'overwrite');
+    const contents =
+      how === 'accumulate'
+        ? previousOf(op, c, name)
+        : new Float64Array(elements(place.shape)).fill(poison[type]);
+    given[name] = { ...place, contents, dtype: type, access: how };
+  }
+  return withWorkspace(op, c.attributes, given, compute);
+}
+
+/** Runs a case and returns its outputs, dense. An op without outputs gives the commit flag. */
+export async function runCase(
+  runner: Runner,
+  op: string,
+  c: OpCase,
+  compute: Compute,
+): Promise<Record<string, Numbers>> {
+  if (nativeOps.get(op)!.operands.every(({ role }) => role === 'in'))
+    return { commit: [await commitAfter(runner, op, c, compute)] };
+  const { workspace: _, ...outputs } = await runner.run(
+    op,
+    c.attributes,
+    operandsOf(op, c, compute),
+    c.control,
+  );
+  return outputs;
+}
+
+/** The commit flag that an op leaves: a program of one instruction. */
+async function commitAfter(
+  runner: Runner,
+  op: string,
+  c: OpCase,
+  compute: Compute,
+): Promise<number> {
+  const given = operandsOf(op, c, compute);
+  const buffers = Object.entries(given).map(([name, operand]) => {
+    const memory = typed(operand.dtype, elements(operand.shape));
+    memory.set(Array.from(operand.contents));
+    const buffer = runner.device.allocate(memory.byteLength, 'workspace');
+    return { name, buffer, operand, written: buffer.write(0, memory) };
+  });
+  await Promise.all(buffers.map(({ written }) => written));
+  const executable = runner.device.createExecutable({
+    batch: 1,
+    regions: buffers.map(({ buffer }) => buffer),
+    inputRegion: -1,
+    slots: null,
+    instructions: [
+      {
+        op: numbers.get(op)!,
+        attributes: packAttributes(nativeOps.get(op)!, c.attributes),
+        operands: nativeOps.get(op)!.operands.map(({ name }) => {
+          const region = buffers.findIndex((b) => b.name === name);
+          if (region < 0) return null;
+          const { shape, dtype } = buffers[region]!.operand;
+          return {
+            region,
+            byteOffset: 0,
+            dtype: codes[dtype],
+            access: 1,
+            size: [...shape],
+            batched: false,
+            pitch: shape.at(-1) ?? 1,
+          };
+        }),
+        label: c.name,
+      },
+    ],
+    inputs: [],
+    outputs: [],
+  });
+  const { committed } = await executable.run({
+    n: 1,
+    slot: 0,
+    begin: 0,
+    end: 1,
+    control: { step: 0, sampleOffset: 0, seed: 0, learningRate: 0, lossScale: 1 },
+    outputs: [],
+    timing: false,
+  });
+  executable.dispose();
+  for (const { buffer } of buffers) buffer.dispose();
+  return committed ? 1 : 0;
+}
