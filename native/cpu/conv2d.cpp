@@ -16,7 +16,9 @@ namespace {
 template <class T>
 Source<T> sourceOf(const View& v, std::int64_t groups, std::int64_t group) {
   const std::int64_t channels = v.size[3] / groups;
-  return {v.as<T>() + group * channels, v.size[1], v.size[2], channels, v.pitch};
+  const T* data = v.as<T>();
+  return {data + group * channels, v.size[1], v.size[2],
+          channels, v.pitch, data + (v.pixels() - 1) * v.pitch + v.size[3]};
 }
 
 // Windows of 1x1 pixels with stride 1 and without padding are the volume's own rows: one line of pixels,

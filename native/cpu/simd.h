@@ -145,6 +145,11 @@ STRIATE_HD void copyRun(T* to, const T* from, std::int64_t count) {
   for (; i + kLanes<T> <= count; i += kLanes<T>) store(to + i, load(from + i));
   if (i < count) store(to + i, loadPartial(from + i, count - i));
 }
+// The same where the source may be read up to a whole number of vectors.
+template <class T>
+STRIATE_HD void copyVectors(T* to, const T* from, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; i += kLanes<T>) store(to + i, load(from + i));
+}
 template <class T>
 STRIATE_HD void zeroRun(T* to, std::int64_t count) {
   for (std::int64_t i = 0; i < count; i += kLanes<T>) store(to + i, Vector<T>{});

@@ -39,13 +39,13 @@ struct FilterGradient {
     const std::int64_t perGroup = filters / groups, sums = rows * filters + filters;
     const std::int64_t panels = ceilDivide(rows, B::MR);
     const std::int64_t columnParts = ceilDivide(perGroup, kColumns);
-    std::int64_t rowParts = ceilDivide(rows, kRows);
-    rowParts = larger(rowParts, smaller(ceilDivide(kTasks, columnParts * groups), panels / 4));
-    rowParts = larger(rowParts, 1);
-    const std::int64_t tiles = rowParts * columnParts * groups;
+    // Splits share the packing of dy better than smaller tiles do.
+    std::int64_t rowParts = larger(1, ceilDivide(rows, kRows));
     const std::int64_t splits =
         smaller(ops::Conv2d::filterSplits(sums),
-                larger(1, smaller(ceilDivide(kTasks, tiles), windows / (B::KC / 2))));
+                larger(1, smaller(ceilDivide(kTasks, rowParts * columnParts * groups), windows / (B::KC / 2))));
+    rowParts = larger(rowParts, smaller(ceilDivide(kTasks, columnParts * groups * splits), panels / 4));
+    const std::int64_t tiles = rowParts * columnParts * groups;
     const Cut rowCut{rows, B::MR, rowParts}, columnCut{perGroup, B::NR, columnParts};
     const Cut split{windows, 1, splits};
 

@@ -41,10 +41,19 @@ template <class T, Packing kPacking, int Rows, int Vectors>
 void multiplyTile(const Tile<T>& t) {
   constexpr int kLane = kLanes<T>;
   constexpr int kRow = kPacking == Packing::Rows ? Blocks<T>::kRowStride : 1;
+  constexpr int kAhead = 32;
   constexpr int kStep = kPacking == Packing::Rows ? 1 : Blocks<T>::kColumnStride;
   Vector<T> sum[Rows][Vectors] = {};
   const T* a = t.a;
   const T* b = t.b;
+  // C is wanted at the end of the reduction, some rows of B soon: the hardware's prefetchers stop at
+  // the borders of pages, of which a panel crosses many.
+#pragma GCC unroll 16
+  for (int i = 0; i < Rows; ++i) {
+    const T* c = t.c + t.offset[i < t.rows ? i : 0];
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + v * kLane, 1);
+  }
 #pragma GCC unroll 2
   for (std::int64_t k = 0; k < t.depth; ++k) {
     Vector<T> right[Vectors];
@@ -56,6 +65,8 @@ void multiplyTile(const Tile<T>& t) {
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors; ++v) sum[i][v] += left * right[v];
     }
+#pragma GCC unroll 4
+    for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b + kAhead * t.bStride + v * kLane);
     a += kStep;
     b += t.bStride;
   }

@@ -16,6 +16,10 @@ struct Source {
   const T* data;
   std::int64_t height, width, channels;
   std::int64_t pitch;  // elements between two pixels
+  const T* end;        // behind the last element that may be read
+
+  // Whether whole vectors may be read from here on, instead of `count` elements.
+  STRIATE_HD bool roomy(const T* from, std::int64_t count) const { return end - from >= count + kLanes<T>; }
 };
 
 // im2col: row (n, i, j) over the target's grid holds, for each tap (a, b), the channels of source pixel
@@ -35,12 +39,20 @@ struct Windows {
     const std::int64_t run = w.count * source.channels, firstTap = k / run, firstStep = k % run;
     const bool merge = merged();
     std::int64_t j = row % targetWidth, i = row / targetWidth % targetHeight;
+    const bool whole = merge && k == 0 && depth == h.count * run;
+    const std::int64_t line = h.delta * source.width * source.pitch, lastY = (h.count - 1) * h.delta;
     const T* image = source.data +
                      row / (targetWidth * targetHeight) * source.height * source.width * source.pitch;
     for (std::int64_t m = 0; m < rows; ++m, to += Blocks<T>::kRowStride) {
       T* out = to;
       std::int64_t step = firstStep, left = depth, y = i * h.step + h.first + firstTap * h.delta;
       const std::int64_t x = j * w.step + w.first;
+      const T* corner = image + (y * source.width + x) * source.pitch;
+      if (whole && y >= 0 && x >= 0 && y + lastY < source.height && x + w.count <= source.width &&
+          source.roomy(corner, (h.count - 1) * line + run)) {
+        for (std::int64_t a = 0; a < h.count; ++a) copyVectors(out + a * run, corner + a * line, run);
+        left = 0;
+      }
       while (left > 0) {
         const std::int64_t count = smaller(run - step, left);
         if (y < 0 || y >= source.height)
@@ -67,7 +79,9 @@ struct Windows {
   STRIATE_HD void packMerged(T* out, const T* line, std::int64_t x, std::int64_t step,
                              std::int64_t count) const {
     const std::int64_t begin = x * source.channels + step, end = source.width * source.channels;
-    if (begin >= 0 && begin + count <= end) return copyRun(out, line + begin, count);
+    if (begin >= 0 && begin + count <= end)
+      return source.roomy(line + begin, count) ? copyVectors(out, line + begin, count)
+                                               : copyRun(out, line + begin, count);
     const std::int64_t from = smaller(larger(-begin, 0), count);
     const std::int64_t to = larger(smaller(end - begin, count), from);
     zeroRun(out, from);
@@ -147,8 +161,13 @@ struct WindowColumns {
       const std::int64_t y = i * h.step + h.first, x = j * w.step + w.first;
       const std::int64_t origin = ((image * s.height + y) * s.width + x) * s.pitch;
       if (y >= 0 && x >= 0 && y + lastY < s.height && x + lastX < s.width) {
-        for (std::int64_t p = 0; p < pieceCount; ++p)
-          copyRun(to + pieces[p].target, s.data + (origin + pieces[p].offset), pieces[p].count);
+        const T* corner = s.data + origin;
+        if (s.roomy(corner, (lastY * s.width + lastX) * s.pitch + s.channels))
+          for (std::int64_t p = 0; p < pieceCount; ++p)
+            copyVectors(to + pieces[p].target, corner + pieces[p].offset, pieces[p].count);
+        else
+          for (std::int64_t p = 0; p < pieceCount; ++p)
+            copyRun(to + pieces[p].target, corner + pieces[p].offset, pieces[p].count);
       } else {
         for (std::int64_t p = 0; p < pieceCount; ++p) packOutside(to, pieces[p], origin, y, x, merge);
       }
