@@ -63,7 +63,7 @@ export class Device {
   readonly threads: number;
   readonly instructionSet: string;
   /** The processor's own name. */
-  readonly model: string;
+  readonly description: string;
   /** Ops that run at once on tensors: `await device.ops.relu(x)`. */
   readonly ops: EagerOps;
   /** @internal */
@@ -77,7 +77,7 @@ export class Device {
     this.name = info.kind;
     this.threads = info.threads;
     this.instructionSet = info.instructionSet;
-    this.model = info.name;
+    this.description = info.name;
     this.ops = eagerOps(this);
   }
 

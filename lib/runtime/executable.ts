@@ -59,13 +59,7 @@ export class Executable {
   readonly #inputs: ReadonlyMap<string, number>;
   readonly #outputs: ReadonlyMap<string, number>;
 
-  private constructor(program: Program, executable: NativeExecutable, owned: NativeBuffer[]) {
-    this.program = program;
-    this.#native = executable;
-    this.#owned = owned;
-    this.#inputs = new Map(program.inputs.map(({ name }, i) => [name, i]));
-    this.#outputs = new Map(program.outputs.map(({ name }, i) => [name, i]));
-  }
+  readonly #constants: Promise<unknown>;
 
   /**
    * Makes a program ready to run. `shared` names memory by region; what it lacks is allocated here and
@@ -74,11 +68,10 @@ export class Executable {
    * @throws StriateError OUT_OF_DEVICE_MEMORY; INVALID_ARGUMENT for memory that is too small or a
    * program that is not in order.
    */
-  static async create(
-    device: Device,
-    program: Program,
-    shared: SharedMemory = {},
-  ): Promise<Executable> {
+  constructor(device: Device, program: Program, shared: SharedMemory = {}) {
+    this.program = program;
+    this.#inputs = new Map(program.inputs.map(({ name }, i) => [name, i]));
+    this.#outputs = new Map(program.outputs.map(({ name }, i) => [name, i]));
     const owned: NativeBuffer[] = [];
     const allocate = (region: Region): NativeBuffer => {
       const buffer = native(() => device.native.allocate(program.bytes[region], region));
@@ -92,22 +85,26 @@ export class Executable {
       });
       const slots: [NativeBuffer, NativeBuffer] | null =
         program.bytes.input === 0 ? null : [allocate('input'), allocate('input')];
-      await uploadConstants(program, memory[regions.indexOf('constants')] ?? null);
+      this.#constants = uploadConstants(program, memory[regions.indexOf('constants')] ?? null);
       const description = describe(program, memory, slots);
-      const executable = native(() => device.native.createExecutable(description));
-      return new Executable(program, executable, owned);
+      this.#native = native(() => device.native.createExecutable(description));
     } catch (error) {
       for (const buffer of owned) buffer.dispose();
       throw error;
     }
+    this.#owned = owned;
   }
 
   /**
-   * Copies one input of a batch into a staging slot; the slot may not be in use by a queued step.
+   * Copies inputs of a batch, by name, into a staging slot; the slot may not be in use by a queued step.
    *
    * @throws StriateError BUSY, or INVALID_ARGUMENT for a wrong element type or length.
    */
-  stage(slot: 0 | 1, input: string, source: Elements): void {
+  stage(slot: 0 | 1, inputs: Readonly<Record<string, Elements>>): void {
+    for (const [name, source] of Object.entries(inputs)) this.#stageOne(slot, name, source);
+  }
+
+  #stageOne(slot: 0 | 1, input: string, source: Elements): void {
     const number = this.#inputs.get(input);
     const port = number === undefined ? undefined : this.program.inputs[number];
     if (number === undefined || port === undefined) throw unknownPort('input', input, this.#inputs);
@@ -116,9 +113,7 @@ export class Executable {
       throw new StriateError(
         'INVALID_ARGUMENT',
         `${input} is ${dtype}, the program takes ${port.dtype}`,
-        {
-          remedy: 'Convert the data, or compile the program for its element type.',
-        },
+        { remedy: 'Convert the data, or compile the program for its element type.' },
       );
     }
     native(() => this.#native.stage(slot, number, source));
@@ -150,6 +145,7 @@ export class Executable {
         timing,
       }),
     );
+    await nativeAsync(() => this.#constants);
     const outputs: Record<string, Elements> = {};
     result.outputs.forEach((bytes, i) => {
       outputs[names[i]!] = elementsOver(this.program.outputs[numbers[i]!]!.dtype, bytes);
@@ -178,11 +174,17 @@ function requireSize(buffer: NativeBuffer, region: Region, program: Program): Na
   );
 }
 
-async function uploadConstants(program: Program, memory: NativeBuffer | null): Promise<void> {
-  for (const { offset, data } of program.constants) {
+/** Queued before any run; a failure shows in the first one. */
+function uploadConstants(program: Program, memory: NativeBuffer | null): Promise<unknown> {
+  const writes = program.constants.map(({ offset, data }) => {
     const bytes = Buffer.from(data, 'base64');
-    if (memory !== null && bytes.length > 0) await nativeAsync(() => memory.write(offset, bytes));
-  }
+    return memory === null || bytes.length === 0
+      ? undefined
+      : native(() => memory.write(offset, bytes));
+  });
+  const all = Promise.all(writes);
+  all.catch(() => undefined);
+  return all;
 }
 
 /** The program as the addon takes it: ops by number, attributes packed, offsets in bytes. */
