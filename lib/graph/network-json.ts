@@ -136,7 +136,8 @@ function readLayer(
       near && `Did you mean '${near}'?`,
     );
   }
-  const { name: _ignored, ...given } = record(options ?? {}, `the options of ${name}`);
+  const given = record(options ?? {}, `the options of ${name}`);
+  if (Object.hasOwn(given, 'name')) throw broken(`the options of ${name} hold a name`);
   const layer = makeLayer(definition, { ...given, name });
   const known = layers.get(name);
   if (known === undefined) {

@@ -1,5 +1,9 @@
 import { ShapeError } from '../errors.js';
 import { dense } from '../layers/dense.js';
+import { customLoss, type LossFunction } from '../losses/custom.js';
+import type { Loss } from '../losses/loss.js';
+import { planNetwork, type PlanOptions } from '../program/plan-network.js';
+import type { Plan } from '../program/plan.js';
 import { summarize, type Summary } from '../reports/summary.js';
 import type { Trainer, TrainerOptions } from '../training/trainer.js';
 import type { Layer, ParameterSpec } from './layer.js';
@@ -93,6 +97,19 @@ export class Network {
    */
   static fromJSON(json: unknown): Network {
     return networkFromJson(json);
+  }
+
+  /**
+   * Where the memory of training (with an optimizer and a loss) or inference will go, to the byte. Needs
+   * no device.
+   *
+   * @throws StriateError INVALID_ARGUMENT for a batch that is no positive whole number, and whatever
+   * else training would refuse.
+   */
+  plan(options: NetworkPlanOptions): Plan {
+    const { loss, target, ...rest } = options;
+    const chosen = typeof loss === 'function' ? customLoss(loss, target) : loss;
+    return planNetwork(this, chosen === undefined ? rest : { ...rest, loss: chosen });
   }
 
   /**
@@ -202,6 +219,12 @@ function requireSameParameters(
   }
 }
 
+export interface NetworkPlanOptions extends Omit<PlanOptions, 'loss'> {
+  loss?: Loss | LossFunction | 'external';
+  /** What an own loss compares with; default: float32 numbers of the output's shape. */
+  target?: { shape: Shape; dtype: 'float32' };
+}
+
 export interface NetworkOptions {
   /** For sizes that do not divide, where a layer has no `fit` of its own; default 'exact'. */
   fit?: Fit;
@@ -255,7 +278,7 @@ function listOf(values: Value | readonly Value[], what: string): readonly Value[
   }
   if (new Set(list).size !== list.length)
     throw invalid(`one Value stands twice among the ${what}`, 'Name it once.');
-  return list as readonly Value[];
+  return list;
 }
 
 export function readFit({ fit = 'exact' }: NetworkOptions): Fit {

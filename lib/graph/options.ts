@@ -1,7 +1,7 @@
 import { StriateError } from '../errors.js';
 import { readInitializer, type Initializer } from '../initializers/index.js';
 import { nearest } from './nearest.js';
-import { toPair, toSides, type Fit, type Pair, type Padding, type Sides } from './shape.js';
+import { toPair, toSides, type Fit, type Pair, type Sides } from './shape.js';
 
 /** How one option is read: from whatever a user or a file gave to its full form. */
 export interface OptionRule<T> {
@@ -89,7 +89,7 @@ export const padding: OptionRule<Sides | 'same'> = {
         readOptions<Sides>(where, { top: side, right: side, bottom: side, left: side }, value),
       );
     }
-    return toSides(pairOf(value, where, 0) as Padding);
+    return toSides(pairOf(value, where, 0));
   },
 };
 

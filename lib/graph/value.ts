@@ -75,7 +75,8 @@ export class Value {
  * @throws ShapeError for extents that are not whole numbers from 1.
  */
 export function input(shape: Shape, options: { dtype?: ValueType; name?: string } = {}): Value {
-  if (!Array.isArray(shape) || shape.length > 3) {
+  const given: unknown = shape;
+  if (!Array.isArray(given) || given.length > 3) {
     throw new ShapeError('an input has one to three extents, without the batch', {
       remedy: 'Give [height, width, channels] or [features].',
     });

@@ -5,6 +5,7 @@ import { printShape, sameShape, type Shape } from '../graph/shape.js';
 import { copy } from '../program/copy.js';
 import { defineOp, type GradientScope } from '../program/op.js';
 import type { Tensor } from '../program/tensor.js';
+import { eagerKind } from './eager.js';
 import { reduceOp, reduceKinds } from './reduce.js';
 
 export const binaryKinds = { add: 0, sub: 1, mul: 2, div: 3 } as const;
@@ -22,10 +23,7 @@ export const binaryOp = defineOp({
     ['y', 'b'],
   ],
   eager: {
-    attributes: (_shapes, options) => {
-      const { kind = 'add' } = options as { kind?: keyof typeof binaryKinds };
-      return { kind: binaryKinds[kind] };
-    },
+    attributes: eagerKind(binaryKinds),
     outputs: ({ a }) => ({ y: { shape: a! } }),
   },
   backward(g) {

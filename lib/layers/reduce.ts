@@ -2,13 +2,9 @@ import { defineLayer } from '../graph/define-layer.js';
 import type { Layer } from '../graph/layer.js';
 import type { Value } from '../graph/value.js';
 import { defineOp } from '../program/op.js';
+import { eagerKind } from './eager.js';
 
 export const reduceKinds = { sum: 0, mean: 1 } as const;
-
-function eagerKind(_shapes: unknown, options: object): { kind: number } {
-  const { kind = 'sum' } = options as { kind?: keyof typeof reduceKinds };
-  return { kind: reduceKinds[kind] };
-}
 
 export const reduceOp = defineOp({
   name: 'reduce',
@@ -21,7 +17,7 @@ export const reduceOp = defineOp({
   // One double for each of 64 parts (native/ops/reduce.h).
   workspace: () => ({ fixed: 64 * 8, perImage: 0 }),
   eager: {
-    attributes: eagerKind,
+    attributes: eagerKind(reduceKinds),
     outputs: () => ({ y: { shape: [] } }),
   },
   backward(g) {
@@ -39,7 +35,7 @@ export const broadcastOp = defineOp({
   ],
   attributes: { kind: 'int32' },
   eager: {
-    attributes: eagerKind,
+    attributes: eagerKind(reduceKinds),
     outputs: (_shapes, _attributes, options) => ({
       y: { shape: (options as { shape?: readonly number[] }).shape ?? [] },
     }),

@@ -2,13 +2,9 @@ import { defineLayer } from '../graph/define-layer.js';
 import type { Layer } from '../graph/layer.js';
 import type { Value } from '../graph/value.js';
 import { defineOp } from '../program/op.js';
+import { eagerKind } from './eager.js';
 
 const kinds = { neg: 0, square: 1, sqrt: 2, exp: 3, log: 4, abs: 5 } as const;
-
-function eagerKind(_shapes: unknown, options: object): { kind: number } {
-  const { kind = 'neg' } = options as { kind?: keyof typeof kinds };
-  return { kind: kinds[kind] };
-}
 
 export const unaryOp = defineOp({
   name: 'unary',
@@ -19,7 +15,7 @@ export const unaryOp = defineOp({
   attributes: { kind: 'int32' },
   inPlace: [['y', 'x']],
   eager: {
-    attributes: eagerKind,
+    attributes: eagerKind(kinds),
     outputs: ({ x }) => ({ y: { shape: x! } }),
   },
   backward(g) {
@@ -42,7 +38,7 @@ export const unaryBackwardOp = defineOp({
   attributes: { kind: 'int32' },
   inPlace: [['dx', 'dy']],
   eager: {
-    attributes: eagerKind,
+    attributes: eagerKind(kinds),
     outputs: ({ x }) => ({ dx: { shape: x! } }),
   },
 });

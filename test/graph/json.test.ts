@@ -116,7 +116,7 @@ describe('network JSON', () => {
     ['an unknown fit', (json) => (json.fit = 'floor')],
     ['nodes that are no list', (json) => (json.nodes = { length: 3 })],
     ['no nodes', (json) => (json.nodes = [])],
-    ['too many nodes', (json) => (json.nodes = new Array(200_000).fill(null))],
+    ['too many nodes', (json) => (json.nodes = new Array<null>(200_000).fill(null))],
     ['a node that is null', (_, nodes) => (nodes[1] = null as never)],
     ['an unknown kind', (_, nodes) => (nodes[1]!.kind = 'conv3d')],
     ['a kind that every object has', (_, nodes) => (nodes[1]!.kind = 'constructor')],
@@ -125,7 +125,7 @@ describe('network JSON', () => {
     ['a missing option', (_, nodes) => (nodes[1]!.options = { filters: 2 })],
     [
       '__proto__ among the options',
-      (_, nodes) => (nodes[2]!.options = JSON.parse('{"__proto__": {"a": 1}}')),
+      (_, nodes) => (nodes[2]!.options = JSON.parse('{"__proto__": {"a": 1}}') as unknown),
     ],
     ['negative filters', (_, nodes) => (nodes[1]!.options = { filters: -2, size: 3 })],
     ['an endless volume', (_, nodes) => (nodes[0]!.shape = [1e9, 1e9, 1e9])],

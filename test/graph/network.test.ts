@@ -15,7 +15,11 @@ import {
   maxPool2d,
   mean,
   relu,
+  square,
+  sub,
 } from '../../lib/layers/index.js';
+import { softmaxCrossEntropy } from '../../lib/losses/index.js';
+import { sgd } from '../../lib/optimizers/index.js';
 import { thrown } from '../support/thrown.js';
 
 function lenet() {
@@ -260,5 +264,17 @@ describe('summary', () => {
   it('keeps running statistics apart from parameters', () => {
     const { totals } = sequential([4, 4, 8], [batchNorm()]).summary();
     expect(totals).to.include({ parameters: 16, state: 16 });
+  });
+});
+
+describe('plan', () => {
+  it('is larger for training than for inference, and knows own losses', () => {
+    const optimizer = sgd({ learningRate: 0.1, momentum: 0.9 });
+    const inference = lenet().plan({ batch: 8 });
+    const training = lenet().plan({ batch: 8, optimizer, loss: softmaxCrossEntropy() });
+    expect(training.totalBytes).to.be.above(2 * inference.totalBytes);
+    const own = lenet().plan({ batch: 8, optimizer, loss: (y, t) => mean(square(sub(y, t))) });
+    expect(own.kind).to.equal('train');
+    expect(thrown(() => lenet().plan({ batch: 0 })).code).to.equal('INVALID_ARGUMENT');
   });
 });
