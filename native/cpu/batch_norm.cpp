@@ -1,7 +1,6 @@
 // Batch normalisation; see ops/batch_norm.h. Two passes over memory each way: sums by channel, then the
-// volume. The first pass cuts the pixels into parts, a part into chunks small enough for the cache: a
-// chunk is summed in the element type (first its mean, then M2 about that mean), chunks and parts are
-// combined in double, in order.
+// volume. The first pass cuts the pixels into parts and a part into chunks of a few rows: a chunk is
+// summed in the element type, chunks and parts are combined in double, in order.
 #include "ops/batch_norm.h"
 
 #include "cpu/rows.h"
@@ -12,7 +11,7 @@ namespace striate::cpu::STRIATE_ISA {
 using ops::BatchNorm;
 
 namespace {
-constexpr std::int64_t kChunkRows = 32;    // rows that stay in the cache between mean and M2
+constexpr std::int64_t kChunkRows = 64;    // rows that are summed in the element type
 constexpr std::int64_t kBlock = 128;       // channels, or wide-row elements, that are summed at a time
 constexpr std::int64_t kPartPixels = 256;  // fewest pixels that make a part of their own
 static_assert(WideRows::kWidth <= kBlock);
@@ -52,7 +51,9 @@ STRIATE_HD void addTo(double* totals, const T* sums, std::int64_t width, std::in
     for (std::int64_t c = 0; c < channels; ++c) totals[c] += double(sums[i + c]);
 }
 
-// Mean and M2 of pixels [begin, end) and of the channels that `width` elements from c0 on hold.
+// Mean and M2 of pixels [begin, end) and of the channels that `width` elements from c0 on hold. The
+// elements of a column of a chunk are taken relative to the first of them. As it is one of those summed,
+// its square distance from their mean is at most M2, so what cancels stays within kChunkRows roundings.
 template <class T>
 STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin, std::int64_t end,
                         std::int64_t c0, std::int64_t width, double* mean, double* m2) {
@@ -62,32 +63,29 @@ STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin,
   for (std::int64_t c = 0; c < channels; ++c) mean[c] = m2[c] = 0;
   for (std::int64_t b = begin; b < end; b += chunk) {
     const std::int64_t e = smaller(b + chunk, end);
-    const double pixels = double(e - b), total = seen + pixels;
-    const auto each = [&](const auto& body) {
-      for (std::int64_t p = b; p < e; p += rows.fold)
-        body(at<T>(x, p, c0), rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width);
-    };
-    T sums[kBlock] = {}, squares[kBlock] = {}, center[kBlock];
-    double chunkMean[kBlock] = {}, chunkM2[kBlock] = {};
-    each([&](const T* from, std::int64_t count) {
-      for (std::int64_t i = 0; i < count; ++i) sums[i] += from[i];
-    });
-    addTo(chunkMean, sums, width, channels);
-    for (std::int64_t c = 0; c < channels; ++c) chunkMean[c] /= pixels;
-    for (std::int64_t i = 0; i < width; i += channels)
-      for (std::int64_t c = 0; c < channels; ++c) center[i + c] = T(chunkMean[c]);
-    each([&](const T* from, std::int64_t count) {
-      for (std::int64_t i = 0; i < count; ++i)
-        squares[i] += (from[i] - center[i]) * (from[i] - center[i]);
-    });
-    addTo(chunkM2, squares, width, channels);
-    for (std::int64_t c = 0; c < channels; ++c) {
-      const double rounding = chunkMean[c] - double(center[c]), delta = chunkMean[c] - mean[c];
-      chunkM2[c] -= rounding * rounding * pixels;
-      mean[c] += delta * (pixels / total);
-      m2[c] += chunkM2[c] + delta * delta * (seen * pixels / total);
+    const T* center = at<T>(x, b, c0);
+    T sums[kBlock] = {}, squares[kBlock] = {};
+    for (std::int64_t p = b; p < e; p += rows.fold) {
+      const std::int64_t count = rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width;
+      const T* from = at<T>(x, p, c0);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const T distance = from[i] - center[i];
+        sums[i] += distance;
+        squares[i] += distance * distance;
+      }
     }
-    seen = total;
+    // Pixel b + f of the first row heads the columns from f * channels on.
+    for (std::int64_t f = 0; f < smaller(rows.fold, e - b); ++f) {
+      const double count = double((e - b - f + rows.fold - 1) / rows.fold), total = seen + count;
+      const double share = 1 / count, weight = count / total, spread = seen * weight;
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const std::int64_t i = f * channels + c;
+        const double sum = double(sums[i]), delta = double(center[i]) + sum * share - mean[c];
+        mean[c] += delta * weight;
+        m2[c] += double(squares[i]) - sum * sum * share + delta * delta * spread;
+      }
+      seen = total;
+    }
   }
 }
 
