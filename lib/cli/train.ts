@@ -1,5 +1,6 @@
 import { Option, type Command } from 'commander';
 import { CancelledError } from '../errors.js';
+import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
 import type { Trainer } from '../training/trainer.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
@@ -21,7 +22,7 @@ interface TrainOptions extends CommonOptions {
   schedule?: ScheduleName;
   momentum?: number;
   weightDecay?: number;
-  device: string;
+  device: DeviceName;
   seed?: number;
   threads?: number;
   resume?: string;
@@ -116,8 +117,8 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     imagesPerSecond: last?.imagesPerSecond ?? null,
     device: device.name,
     seed: trainer.seed,
-    steps: trainer.step,
-    epochs: trainer.epoch,
+    steps: trainer.steps,
+    epochs: trainer.epochs,
     parametersSha256: await trainer.parametersSha256(),
     checkpoint,
     interrupted: interruption.exitCode !== undefined,

@@ -1,4 +1,4 @@
-import type { Shape } from '../graph/shape.js';
+import { elementsOf, type Shape } from '../graph/shape.js';
 
 export type ImageArray = Uint8Array | Float32Array;
 export type TargetArray = Int32Array | Float32Array;
@@ -45,10 +45,6 @@ export const classIndex: TargetKind = { dtype: 'int32', shape: [] };
 
 export function targetOf(set: Dataset): TargetKind {
   return set.target ?? classIndex;
-}
-
-export function elementsOf(shape: Shape): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
 
 /** Arrays for n samples of a set. */

@@ -1,8 +1,7 @@
 import { StriateError } from '../errors.js';
-import type { Shape } from '../graph/shape.js';
+import { elementsOf, type Shape } from '../graph/shape.js';
 import {
   classIndex,
-  elementsOf,
   type Dataset,
   type ImageArray,
   type SampleArrays,

@@ -42,3 +42,14 @@ export class MetricSums {
     };
   }
 }
+
+/** A step's sums from what its program gives: a loss's statistics, or the mean loss of n samples. */
+export function sumsOf(
+  outputs: Readonly<Record<string, ArrayLike<number> | undefined>>,
+  n: number,
+): StepSums {
+  const { statistics, loss } = outputs;
+  if (!statistics) return { loss: (loss?.[0] ?? NaN) * n, count: n, top1: 0, top5: 0 };
+  const [sum = NaN, count = 0, top1 = 0, top5 = 0] = Array.from(statistics);
+  return { loss: sum, count, top1, top5 };
+}

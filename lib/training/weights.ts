@@ -55,7 +55,11 @@ export function convertData(
 ): Float32Array | Float64Array {
   if (data instanceof Float32Array) return dtype === 'float32' ? data : Float64Array.from(data);
   if (data instanceof Float64Array) return dtype === 'float64' ? data : Float32Array.from(data);
-  throw new StriateError('INVALID_ARGUMENT', `${name} holds integers, parameters are floating-point`, {
-    remedy: 'Store the weights as float32 or float64.',
-  });
+  throw new StriateError(
+    'INVALID_ARGUMENT',
+    `${name} holds integers, parameters are floating-point`,
+    {
+      remedy: 'Store the weights as float32 or float64.',
+    },
+  );
 }

@@ -1,0 +1,136 @@
+/**
+ * A checkpoint: a safetensors file with the parameters and running statistics under their names, the
+ * optimizer's slots as `optimizer/<slot>/<parameter>`, and one metadata key, `striate`.
+ */
+import { FormatError, StriateError } from '../errors.js';
+import { SafetensorsFile, writeSafetensors, type HostTensor } from '../formats/safetensors.js';
+import type { Json } from '../graph/layer.js';
+import type { Preprocess } from '../program/preprocess.js';
+import { slotPrefix, Weights } from './weights.js';
+
+/** Where the next batch comes from; together with the seed it is the whole state of the data. */
+export interface DataState {
+  epoch: number;
+  /** Samples of this epoch that are already used. */
+  sample: number;
+  /** Length of the set, while an epoch is under way; null between epochs. */
+  length: number | null;
+  /** How the epoch under way is drawn. */
+  shuffle: boolean | null;
+}
+
+export interface CheckpointHeader {
+  format: 1;
+  network: Json;
+  /** Completed steps and epochs. */
+  step: number;
+  epoch: number;
+  seed: number;
+  precision: 'float32' | 'float64';
+  /** The learning rate's schedule, loss and optimizer, as their `toJSON()`. */
+  schedule: Json;
+  loss: Json;
+  optimizer: Json;
+  data: DataState;
+  preprocess: Preprocess | null;
+  classes: readonly string[] | null;
+}
+
+export interface Checkpoint {
+  header: CheckpointHeader;
+  weights: Weights;
+  /** By slot, then by parameter. */
+  slots: ReadonlyMap<string, Weights>;
+}
+
+const metadataKey = 'striate';
+
+/** Writes a checkpoint; the file appears whole or not at all. */
+export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
+  const tensors = new Map<string, HostTensor>(checkpoint.weights);
+  for (const [slot, values] of checkpoint.slots)
+    for (const [name, tensor] of values) tensors.set(`${slotPrefix}${slot}/${name}`, tensor);
+  await writeSafetensors(path, tensors, { [metadataKey]: JSON.stringify(checkpoint.header) });
+}
+
+/**
+ * Reads a checkpoint. `slots: false` leaves the optimizer's out.
+ * @throws FormatError when it is damaged, no checkpoint, or of another format.
+ */
+export async function readCheckpoint(
+  path: string,
+  options: { slots?: boolean } = {},
+): Promise<Checkpoint> {
+  const file = await SafetensorsFile.open(path);
+  try {
+    const header = parseHeader(path, file.metadata.get(metadataKey));
+    const weights = new Weights();
+    const slots = new Map<string, Weights>();
+    for (const name of file.entries.keys()) {
+      if (!name.startsWith(slotPrefix)) weights.set(name, await file.read(name));
+      else if (options.slots !== false) {
+        const [slot, parameter] = splitSlot(path, name);
+        const values = slots.get(slot) ?? new Weights();
+        slots.set(slot, values.set(parameter, await file.read(name)));
+      }
+    }
+    return { header, weights, slots };
+  } finally {
+    await file.close();
+  }
+}
+
+function splitSlot(path: string, name: string): [slot: string, parameter: string] {
+  const rest = name.slice(slotPrefix.length);
+  const slash = rest.indexOf('/');
+  if (slash <= 0) throw new FormatError(`${path}: ${JSON.stringify(name)} names no slot`);
+  return [rest.slice(0, slash), rest.slice(slash + 1)];
+}
+
+function parseHeader(path: string, text: string | undefined): CheckpointHeader {
+  if (text === undefined)
+    throw new FormatError(`${path} holds weights only, it is no checkpoint of Striate`, {
+      remedy: 'Use readWeights() and give the weights to a network’s trainer.',
+    });
+  const header = parseJson(path, text);
+  if (header.format !== 1)
+    throw new FormatError(`${path} has the checkpoint format ${JSON.stringify(header.format)}`, {
+      remedy: 'This version reads format 1; read the file with the version that wrote it.',
+    });
+  const data = header.data as Partial<DataState> | null | undefined;
+  const sound =
+    isCount(header.step) &&
+    isCount(header.epoch) &&
+    isCount(header.seed) &&
+    typeof data === 'object' &&
+    data !== null &&
+    isCount(data.epoch) &&
+    isCount(data.sample) &&
+    typeof header.network === 'object' &&
+    header.network !== null &&
+    (header.classes === null || Array.isArray(header.classes));
+  if (!sound) throw damaged(path);
+  return header as unknown as CheckpointHeader;
+}
+
+function parseJson(path: string, text: string): Record<string, unknown> {
+  try {
+    const header: unknown = JSON.parse(text);
+    if (typeof header === 'object' && header !== null && !Array.isArray(header))
+      return header as Record<string, unknown>;
+  } catch (cause) {
+    throw damaged(path, cause);
+  }
+  throw damaged(path);
+}
+
+function damaged(path: string, cause?: unknown): StriateError {
+  return new FormatError(`${path}: the metadata key ${metadataKey} is damaged`, {
+    remedy: 'Use another checkpoint.',
+    cause,
+  });
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,65 @@
+import { BatchReader, type Batch } from '../data/batches.js';
+import { sampleArrays, targetOf, type Dataset } from '../data/dataset.js';
+import { CancelledError, StriateError } from '../errors.js';
+import { elementsOf, printShape, sameShape, type Shape } from '../graph/shape.js';
+import type { Executable } from '../runtime/executable.js';
+import { MetricSums, sumsOf, type Metrics } from './metrics.js';
+import type { TargetRules } from './targets.js';
+
+/** One pass over a set, in its own order; the next batch is staged while one is measured. */
+export async function evaluateSet(
+  executable: Executable,
+  set: Dataset,
+  rules: TargetRules,
+  signal: AbortSignal | undefined,
+): Promise<Metrics> {
+  const { batch: size } = executable.program;
+  const reader = new BatchReader(
+    set,
+    { batch: size, shuffle: false, ...(signal === undefined ? {} : { signal }) },
+    sampleArrays(set, size),
+  );
+  const sums = new MetricSums(rules.classes);
+  const fetch = async (slot: 0 | 1): Promise<Batch | undefined> => {
+    const batch = await reader.read();
+    if (!batch) return undefined;
+    const target = rules.check(batch.target, batch.n, batch.indices);
+    executable.stage(slot, { images: batch.x, target });
+    return batch;
+  };
+  try {
+    let slot: 0 | 1 = 0;
+    let batch = await fetch(slot);
+    while (batch) {
+      const running = executable.run({ n: batch.n, slot });
+      slot = slot === 0 ? 1 : 0;
+      const coming = fetch(slot);
+      coming.catch(() => undefined);
+      sums.add(sumsOf((await running).outputs, batch.n));
+      if (signal?.aborted)
+        throw new CancelledError('the evaluation was aborted', { cause: signal.reason });
+      batch = await coming;
+    }
+    return sums.metrics;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** @throws StriateError `INVALID_ARGUMENT` for images or targets that the network does not take. */
+export function checkFits(set: Dataset, input: Shape, rules: TargetRules): void {
+  if (!sameShape(set.shape, input))
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      `the data set has images of ${printShape(set.shape)}, the network takes ${printShape(input)}`,
+      { remedy: 'Use images of the network’s size.' },
+    );
+  const given = targetOf(set);
+  const wanted = rules.kind;
+  if (given.dtype !== wanted.dtype || elementsOf(given.shape) !== elementsOf(wanted.shape))
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      `the data set gives targets of ${given.dtype} [${given.shape.join(', ')}], the loss takes ${wanted.dtype} [${wanted.shape.join(', ')}]`,
+      { remedy: 'Use a data set with the targets of the loss.' },
+    );
+}

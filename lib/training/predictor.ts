@@ -1,0 +1,44 @@
+import type { Shape } from '../graph/shape.js';
+import type { Executable } from '../runtime/executable.js';
+import type { Prediction } from './classify.js';
+import { countImages, imageType, type Images, type ImageType } from './images.js';
+import { Mutex } from './mutex.js';
+
+/** Runs images through a network; concurrent calls queue. */
+export class Predictor {
+  readonly #lock = new Mutex();
+
+  constructor(
+    private readonly batch: number,
+    private readonly input: Shape,
+    private readonly output: Shape,
+    private readonly precision: 'float32' | 'float64',
+    private readonly executableFor: (type: ImageType) => Executable,
+  ) {}
+
+  /** Any number of images, a batch at a time. */
+  predict(x: Images): Promise<Prediction> {
+    return this.#lock.run(async () => {
+      const executable = this.executableFor(imageType(x));
+      const n = countImages(x, this.input);
+      const values = x.length / n;
+      const outputs = this.output.reduce((a, b) => a * b, 1);
+      const data =
+        this.precision === 'float64'
+          ? new Float64Array(n * outputs)
+          : new Float32Array(n * outputs);
+      for (let at = 0; at < n; at += this.batch) {
+        const end = Math.min(n, at + this.batch);
+        executable.stage(0, { images: x.subarray(at * values, end * values) });
+        const { outputs: results } = await executable.run({ n: end - at, slot: 0 });
+        data.set(results.output as Float32Array, at * outputs);
+      }
+      return { data, shape: [n, ...this.output] };
+    });
+  }
+
+  /** Resolves when no call is under way. */
+  idle(): Promise<void> {
+    return this.#lock.run(() => undefined);
+  }
+}

@@ -1,0 +1,105 @@
+import type { Network } from '../graph/network.js';
+import type { Loss } from '../losses/loss.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import {
+  compileEvaluation,
+  compileInference,
+  compileTraining,
+  type CompileOptions,
+} from '../program/compile.js';
+import type { Preprocess } from '../program/preprocess.js';
+import type { Program } from '../program/program.js';
+import type { Device } from '../runtime/device.js';
+import { Executable } from '../runtime/executable.js';
+import type { ImageType } from './images.js';
+import type { Slabs } from './slabs.js';
+
+export type Precision = 'float32' | 'float64';
+
+/** What all programs of a trainer or model have in common. */
+export interface ProgramSettings {
+  batch: number;
+  precision: Precision;
+  preprocess: Preprocess | undefined;
+}
+
+export interface TrainingSettings extends ProgramSettings {
+  loss: Loss | 'external';
+  optimizer: Optimizer;
+  freeze: readonly RegExp[];
+}
+
+export function compileSettings(
+  { batch, precision, preprocess }: ProgramSettings,
+  inputDtype: ImageType,
+): CompileOptions {
+  return {
+    batch,
+    dtype: precision,
+    inputDtype,
+    ...(preprocess === undefined ? {} : { preprocess }),
+  };
+}
+
+/** The training program whose layout all others of a trainer share. */
+export function trainingProgram(
+  network: Network,
+  settings: TrainingSettings,
+  inputDtype: ImageType,
+): Program {
+  const { loss, optimizer, freeze } = settings;
+  return compileTraining(network, {
+    ...compileSettings(settings, inputDtype),
+    loss,
+    optimizer,
+    freeze,
+  });
+}
+
+type Compile = (inputDtype: ImageType) => Program;
+
+/** Programs on a device over the same slabs, compiled when first asked for; one for each image type. */
+export class Programs {
+  readonly #made = new Map<string, Executable>();
+
+  constructor(
+    private readonly device: Device,
+    private readonly network: Network,
+    private readonly slabs: Slabs,
+    private readonly layout: Program,
+  ) {}
+
+  training(settings: TrainingSettings, type: ImageType): Executable {
+    return this.#get('train', type, (inputDtype) =>
+      trainingProgram(this.network, settings, inputDtype),
+    );
+  }
+
+  evaluation(settings: ProgramSettings, loss: Loss, type: ImageType): Executable {
+    const { network, layout } = this;
+    return this.#get('evaluate', type, (inputDtype) =>
+      compileEvaluation(network, { ...compileSettings(settings, inputDtype), loss, layout }),
+    );
+  }
+
+  inference(settings: ProgramSettings, type: ImageType): Executable {
+    const { network, layout } = this;
+    return this.#get('infer', type, (inputDtype) =>
+      compileInference(network, { ...compileSettings(settings, inputDtype), layout }),
+    );
+  }
+
+  dispose(): void {
+    for (const executable of this.#made.values()) executable.dispose();
+    this.#made.clear();
+  }
+
+  #get(kind: string, type: ImageType, compile: Compile): Executable {
+    const key = `${kind} ${type}`;
+    const known = this.#made.get(key);
+    if (known) return known;
+    const executable = new Executable(this.device, compile(type), this.slabs.buffers);
+    this.#made.set(key, executable);
+    return executable;
+  }
+}

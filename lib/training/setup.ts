@@ -1,0 +1,207 @@
+import { StriateError } from '../errors.js';
+import type { Network } from '../graph/network.js';
+import { elementsOf, sameShape, type Shape } from '../graph/shape.js';
+import { customLoss, type LossFunction } from '../losses/custom.js';
+import type { Loss } from '../losses/loss.js';
+import type { Optimizer } from '../optimizers/optimizer.js';
+import type { Preprocess } from '../program/preprocess.js';
+import type { Program } from '../program/program.js';
+import { device as openDevice, type Device } from '../runtime/device.js';
+import { readCheckpoint, type Checkpoint } from './checkpoint.js';
+import { initialValues } from './initial.js';
+import { trainingProgram, type TrainingSettings } from './programs.js';
+import { Slabs, type Floats } from './slabs.js';
+import { convertData, type HostTensor } from './weights.js';
+
+export interface TrainerOptions {
+  /** Default `'auto'`. A device that is given stays open when the trainer closes. */
+  device?: Device | 'auto' | 'cpu';
+  /** Threads of a device that the trainer opens; default: one a core. */
+  threads?: number;
+  /** Images a step; default 64. */
+  batch?: number;
+  /** Of the start, the data's order and dropout; default 0, or the checkpoint's. */
+  seed?: number;
+  /** `'external'`: `forward`, `backward` and `update` are called one by one. */
+  loss: Loss | LossFunction | 'external';
+  optimizer: Optimizer;
+  /** Default `'float32'`, or the checkpoint's. */
+  precision?: 'float32' | 'float64';
+  /** `(x scale - mean) / std` on the device. Default: bytes are divided by 255, numbers left alone. */
+  preprocess?: Preprocess;
+  /** Where the parameters start; they must fit the network by name and shape. */
+  weights?: ReadonlyMap<string, HostTensor>;
+  /** Names of parameters and weights that need not fit. */
+  missing?: readonly RegExp[];
+  /** Parameters and running statistics that stay as they are. */
+  freeze?: readonly RegExp[];
+  /** A checkpoint from which everything goes on: parameters, optimizer, step, the data's order. */
+  resume?: string;
+  /** What an own loss compares with; default: float32 numbers of the output's shape. */
+  target?: { shape?: Shape; dtype?: 'float32' };
+  /** Names of the classes; default the data set's. */
+  classes?: readonly string[];
+}
+
+/** All that a trainer starts with. */
+export interface TrainerParts {
+  network: Network;
+  device: Device;
+  ownsDevice: boolean;
+  settings: TrainingSettings;
+  seed: number;
+  classes: readonly string[] | undefined;
+  layout: Program;
+  slabs: Slabs;
+  checkpoint: Checkpoint | undefined;
+}
+
+/** Checks the options, compiles, opens the device, and fills its memory. */
+export async function setUp(network: Network, options: TrainerOptions): Promise<TrainerParts> {
+  checkOptions(network, options);
+  const checkpoint =
+    options.resume === undefined ? undefined : await readCheckpoint(options.resume);
+  const settings = settingsFor(options, checkpoint);
+  const seed = options.seed ?? checkpoint?.header.seed ?? 0;
+  const layout = trainingProgram(network, settings, 'float32');
+  if (checkpoint) checkResumed(checkpoint, network, layout, settings, seed);
+  const { weights, missing } = options;
+  const values = initialValues(network, seed, settings.precision, {
+    weights: checkpoint?.weights ?? weights,
+    missing: checkpoint ? [] : missing,
+  });
+  const ownsDevice = typeof options.device !== 'object';
+  const device = await deviceFor(options);
+  let slabs: Slabs | undefined;
+  try {
+    slabs = new Slabs(device, layout);
+    await slabs.write(values);
+    for (const [slot, tensors] of checkpoint?.slots ?? [])
+      await slabs.writeSlot(slot, floatsOf(tensors, settings.precision));
+  } catch (error) {
+    slabs?.dispose();
+    if (ownsDevice) await device.close();
+    throw error;
+  }
+  const classes = options.classes ?? checkpoint?.header.classes ?? undefined;
+  return { network, device, ownsDevice, settings, seed, classes, layout, slabs, checkpoint };
+}
+
+export async function deviceFor(options: {
+  device?: Device | 'auto' | 'cpu';
+  threads?: number;
+}): Promise<Device> {
+  const { device = 'auto', threads } = options;
+  if (typeof device === 'object') return device;
+  return openDevice(device, threads === undefined ? {} : { threads });
+}
+
+/** The shape of the one input and of the one output. @throws StriateError `INVALID_ARGUMENT` */
+export function endsOf(network: Network): { input: Shape; output: Shape } {
+  const [input, ...moreInputs] = network.inputs;
+  const [output, ...moreOutputs] = network.outputs;
+  const from = network.nodes.find(({ id }) => id === input);
+  const to = network.nodes.find(({ id }) => id === output);
+  if (!from || !to || moreInputs.length > 0 || moreOutputs.length > 0)
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      `the network has ${network.inputs.length} inputs and ${network.outputs.length} outputs`,
+      { remedy: 'Train and run networks with one of each.' },
+    );
+  return { input: from.shape, output: to.shape };
+}
+
+/**
+ * The smallest batch that can be trained: batch normalisation of vectors has one value a channel and
+ * image, and needs two of them.
+ */
+export function leastBatch(network: Network): number {
+  const single = network.nodes.some(
+    ({ layer, shape }) => layer?.kind === 'batchNorm' && elementsOf(shape) === shape.at(-1),
+  );
+  return single ? 2 : 1;
+}
+
+function settingsFor(
+  options: TrainerOptions,
+  checkpoint: Checkpoint | undefined,
+): TrainingSettings {
+  const { loss, target, optimizer, batch = 64, freeze = [] } = options;
+  return {
+    loss: typeof loss === 'function' ? customLoss(loss, target) : loss,
+    optimizer,
+    batch,
+    freeze,
+    precision: options.precision ?? checkpoint?.header.precision ?? 'float32',
+    preprocess: options.preprocess ?? checkpoint?.header.preprocess ?? undefined,
+  };
+}
+
+function checkOptions(network: Network, options: TrainerOptions): void {
+  endsOf(network);
+  const { loss, optimizer, seed = 0, batch = 64, precision = 'float32', resume, weights } = options;
+  const refuse = (message: string, remedy: string): never => {
+    throw new StriateError('INVALID_ARGUMENT', message, { remedy });
+  };
+  if (typeof loss !== 'function' && typeof loss !== 'object' && loss !== 'external')
+    refuse('a trainer needs a loss', 'Give softmaxCrossEntropy(), a function, or "external".');
+  if (typeof optimizer !== 'object' || typeof optimizer.emit !== 'function')
+    refuse('a trainer needs an optimizer', 'Give one, for example sgd({ learningRate: 0.01 }).');
+  if (!Number.isSafeInteger(seed) || seed < 0)
+    refuse(`seed is ${seed}`, 'Give a whole number from 0 to 2^53 - 1.');
+  if (!Number.isSafeInteger(batch) || batch < 1)
+    refuse(`batch is ${batch}`, 'Give a whole number above 0.');
+  if (precision !== 'float32' && precision !== 'float64')
+    refuse(`precision is ${String(precision)}`, 'Give "float32" or "float64".');
+  if (resume !== undefined && weights !== undefined)
+    refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');
+  const least = leastBatch(network);
+  if (batch < least)
+    refuse(
+      `a batch of ${batch} leaves batch normalisation one value a channel`,
+      `Use a batch of ${least} or more.`,
+    );
+}
+
+/** A resumed run goes on exactly: everything that shapes it must be as it was. */
+function checkResumed(
+  { header, slots }: Checkpoint,
+  network: Network,
+  layout: Program,
+  settings: TrainingSettings,
+  seed: number,
+): void {
+  const refuse = (message: string, remedy: string): never => {
+    throw new StriateError('INVALID_ARGUMENT', `cannot resume: ${message}`, { remedy });
+  };
+  if (JSON.stringify(header.network) !== JSON.stringify(network.toJSON()))
+    refuse(
+      'the checkpoint holds another network',
+      'Use the network that was saved, or start from its weights: weights: await readWeights(path).',
+    );
+  if (header.precision !== settings.precision)
+    refuse(`the checkpoint is in ${header.precision}`, 'Leave the option precision out.');
+  if (header.seed !== seed) refuse(`the seed was ${header.seed}`, 'Leave the option seed out.');
+  const trainable = layout.parameters.filter((parameter) => parameter.trainable);
+  const fits = layout.slots.every((slot) =>
+    trainable.every(({ name, shape }) => {
+      const saved = slots.get(slot)?.get(name);
+      return saved !== undefined && sameShape(saved.shape, shape);
+    }),
+  );
+  const counts = [...slots.values()].every(({ size }) => size === trainable.length);
+  if (!fits || !counts || slots.size !== layout.slots.length)
+    refuse(
+      'the optimizer’s state in the checkpoint is that of another optimizer or other frozen layers',
+      'Use the optimizer and freeze of the saved run, or start from its weights.',
+    );
+}
+
+function floatsOf(
+  tensors: ReadonlyMap<string, HostTensor>,
+  precision: 'float32' | 'float64',
+): Map<string, Floats> {
+  return new Map(
+    [...tensors].map(([name, { data }]) => [name, convertData(name, data, precision)]),
+  );
+}
