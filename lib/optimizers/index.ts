@@ -14,28 +14,31 @@ export { sgd, type SgdOptions } from './sgd.js';
  */
 export function optimizerFromJSON(json: unknown): Optimizer {
   const fields = (json ?? {}) as Record<string, unknown>;
-  const known = readers[typeof fields.kind === 'string' ? fields.kind : ''];
+  const known = readers.get(fields.kind);
   if (known === undefined)
     throw new StriateError(
       'INVALID_FORMAT',
       `there is no optimizer ${JSON.stringify(fields.kind)}`,
       {
-        remedy: `known are: ${Object.keys(readers).join(', ')}`,
+        remedy: `known are: ${[...readers.keys()].join(', ')}`,
       },
     );
   return known(fields);
 }
 
-const readers: Record<string, ((fields: Record<string, unknown>) => Optimizer) | undefined> = {
-  sgd: (fields) =>
-    sgd({
-      learningRate: scheduleFromJSON(fields.learningRate),
-      momentum: numberOf(fields, 'momentum'),
-      nesterov: fields.nesterov === true,
-      weightDecay: numberOf(fields, 'weightDecay'),
-      groups: groupsFromJSON(fields.groups ?? []),
-    }),
-};
+const readers = new Map<unknown, (fields: Record<string, unknown>) => Optimizer>([
+  [
+    'sgd',
+    (fields) =>
+      sgd({
+        learningRate: scheduleFromJSON(fields.learningRate),
+        momentum: numberOf(fields, 'momentum'),
+        nesterov: fields.nesterov === true,
+        weightDecay: numberOf(fields, 'weightDecay'),
+        groups: groupsFromJSON(fields.groups ?? []),
+      }),
+  ],
+]);
 
 function numberOf(fields: Record<string, unknown>, name: string): number {
   const value = fields[name] ?? 0;

@@ -76,8 +76,8 @@ function whoNeedsGradients(
 
 function backwardOf(step: Step): (g: StepGradients) => void {
   if (step.op === concatMark) return concatBackward;
-  const { backward } = step.op;
-  if (backward === undefined)
+  const { op } = step;
+  if (op.backward === undefined)
     throw new StriateError(
       'INVALID_ARGUMENT',
       `${step.layer}: op ${step.op.name} has no gradient`,
@@ -86,7 +86,7 @@ function backwardOf(step: Step): (g: StepGradients) => void {
       },
     );
   return (g) => {
-    backward.call(step.op, g);
+    op.backward?.(g);
   };
 }
 

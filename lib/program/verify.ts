@@ -185,7 +185,7 @@ function operandsOf(
 ): { operand: ProgramOperand; buffer: ProgramBuffer; span: Span; position: number }[] {
   return instruction.operands.flatMap((operand, position) => {
     const buffer = operand && program.buffers[operand.buffer];
-    if (operand === null || buffer == null) return [];
+    if (operand === null || buffer === null || buffer === undefined) return [];
     return [{ operand, buffer, span: spanOf(operand, program.batch), position }];
   });
 }

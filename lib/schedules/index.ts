@@ -15,16 +15,16 @@ export { warmup } from './warmup.js';
 
 type Fields = Record<string, unknown>;
 
-const readers: Record<string, ((fields: Fields) => Schedule) | undefined> = {
-  constant: (f) => constant(f.rate as number),
-  step: (f) => step(f as never),
-  multiStep: (f) => multiStep({ ...f, at: Array.isArray(f.at) ? f.at : [f.at] } as never),
-  exponential: (f) => exponential(f as never),
-  polynomial: (f) => polynomial(f as never),
-  inv: (f) => inv(f as never),
-  cosine: (f) => cosine(f as never),
-  warmup: (f) => warmup(scheduleFromJSON(f.of), f as never),
-};
+const readers = new Map<unknown, (fields: Fields) => Schedule>([
+  ['constant', (f) => constant(f.rate as number)],
+  ['step', (f) => step(f as never)],
+  ['multiStep', (f) => multiStep({ ...f, at: Array.isArray(f.at) ? f.at : [f.at] } as never)],
+  ['exponential', (f) => exponential(f as never)],
+  ['polynomial', (f) => polynomial(f as never)],
+  ['inv', (f) => inv(f as never)],
+  ['cosine', (f) => cosine(f as never)],
+  ['warmup', (f) => warmup(scheduleFromJSON(f.of), f as never)],
+]);
 
 /**
  * The schedule that `toJSON()` wrote; a plain number is a constant. The fields are checked by the
@@ -35,13 +35,13 @@ const readers: Record<string, ((fields: Fields) => Schedule) | undefined> = {
 export function scheduleFromJSON(json: unknown): Schedule {
   if (typeof json === 'number') return constant(json);
   const fields = (json ?? {}) as Fields;
-  const known = typeof fields.kind === 'string' ? readers[fields.kind] : undefined;
+  const known = readers.get(fields.kind);
   if (known === undefined)
     throw new StriateError(
       'INVALID_FORMAT',
       `there is no schedule ${JSON.stringify(fields.kind)}`,
       {
-        remedy: `known are: ${Object.keys(readers).join(', ')}`,
+        remedy: `known are: ${[...readers.keys()].join(', ')}`,
       },
     );
   return known(fields);
