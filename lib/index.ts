@@ -12,7 +12,15 @@ export {
 
 export { input, type Value } from './graph/value.js';
 export { scope } from './graph/names.js';
-export { network, Network, type NetworkNode, type NetworkParameter } from './graph/network.js';
+export {
+  network,
+  Network,
+  type NetworkNode,
+  type NetworkOptions,
+  type NetworkParameter,
+  type NetworkPlanOptions,
+} from './graph/network.js';
+export type { NetworkJson } from './graph/network-json.js';
 export { sequential } from './graph/sequential.js';
 export type { Fit as ShapeFit, Shape } from './graph/shape.js';
 export type { Layer } from './graph/layer.js';
@@ -21,7 +29,20 @@ export * from './layers/index.js';
 export * from './losses/index.js';
 export * from './optimizers/index.js';
 export * from './schedules/index.js';
-export type { Initializer } from './initializers/index.js';
+// `constant` is the initializer; a constant learning rate is a plain number.
+export {
+  constant,
+  gaussian,
+  glorotNormal,
+  glorotUniform,
+  heNormal,
+  heUniform,
+  uniform,
+  xavier,
+  type Initializer,
+} from './initializers/index.js';
+export type { Plan } from './program/plan.js';
+export type { Summary, SummaryRow } from './reports/summary.js';
 
 export { device, type Device } from './runtime/device.js';
 

@@ -1,6 +1,6 @@
 import { StriateError } from '../errors.js';
 import type { Loss } from './loss.js';
-import { softmaxCrossEntropy, type SoftmaxCrossEntropyOptions } from './softmax-cross-entropy.js';
+import { softmaxCrossEntropy } from './softmax-cross-entropy.js';
 
 export { customLoss, type LossFunction } from './custom.js';
 export type { Loss, LossResult, TargetSpec } from './loss.js';
@@ -13,8 +13,7 @@ export { softmaxCrossEntropy, type SoftmaxCrossEntropyOptions } from './softmax-
  */
 export function lossFromJSON(json: unknown): Loss {
   const { kind, ...options } = Object(json) as Record<string, unknown>;
-  if (kind === 'softmaxCrossEntropy')
-    return softmaxCrossEntropy(options);
+  if (kind === 'softmaxCrossEntropy') return softmaxCrossEntropy(options);
   throw new StriateError('INVALID_ARGUMENT', 'the loss is not one that a file can hold', {
     remedy: 'Make a trainer with the loss, and evaluate there.',
   });
