@@ -6,7 +6,6 @@ export class BuildError extends Error {
 export interface AddonInspection {
   version?: string;
   sourceHash?: string;
-  cpu?: { instructionSets: string[]; best: string; cores: number; model: string };
   /** Why it does not load. */
   reason?: string;
 }

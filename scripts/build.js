@@ -12,7 +12,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -22,7 +21,6 @@ import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { cacheFolder, isClone, packageAddon, packageRoot, sourceHash, version } from './paths.js';
 import { missingTools } from './tools.js';
 
@@ -39,8 +37,8 @@ export class BuildError extends Error {
 /** What the addon at `path` says it is, or the reason why it does not load. Asked in a process of its own. */
 export function inspectAddon(path) {
   if (!existsSync(path)) return { reason: 'no such file' };
-  const script = `const { version, sourceHash, describeCpu } = require(process.argv[1]);
-    console.log(JSON.stringify({ version, sourceHash, cpu: describeCpu?.() }));`;
+  const script =
+    'const { version, sourceHash } = require(process.argv[1]); console.log(JSON.stringify({ version, sourceHash }))';
   try {
     const options = { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] };
     return JSON.parse(execFileSync(process.execPath, ['-e', script, path], options));
@@ -237,14 +235,4 @@ export async function build({ force = false, log = logToStandardError } = {}) {
       if (!keep) rmSync(workFolder, { recursive: true, force: true });
     }
   });
-}
-
-if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  try {
-    await build({ force: process.argv.includes('--force') });
-  } catch (error) {
-    if (!(error instanceof BuildError)) throw error;
-    logToStandardError(`${error.message}. ${error.remedy}`);
-    process.exitCode = 1;
-  }
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { findCudaDriver } from '../runtime/cuda.js';
 import { findProgram, programVersion } from '../../scripts/tools.js';
 
 /** Folders of CUDA toolkits: CUDA_PATH, then those of the distribution, the newest first. */
@@ -24,14 +25,13 @@ export function findNvcc(): string | undefined {
   return `${programVersion(path, /release [\d.]+/) ?? 'does not run'} (${path})`;
 }
 
-/** The version of the kernel's NVIDIA driver. */
+/** The driver's library and the version of its kernel module. */
 export function findDriver(): string | undefined {
-  try {
-    const text = readFileSync('/proc/driver/nvidia/version', 'utf8');
-    return /Kernel Module\s+(\S+(?:\s+for \S+)?\s+[\d.]+|[\d.]+)/.exec(text)?.[1] ?? 'loaded';
-  } catch {
-    return undefined;
-  }
+  const library = findCudaDriver();
+  if (library === undefined) return undefined;
+  const version = '/proc/driver/nvidia/version';
+  const text = existsSync(version) ? readFileSync(version, 'utf8') : '';
+  return `${/Kernel Module.*?([\d.]{4,})/.exec(text)?.[1] ?? 'no kernel module is loaded'} (${library})`;
 }
 
 /** Path of the first libcublasLt in the loader's path and in the toolkits. */

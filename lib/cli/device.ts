@@ -1,8 +1,8 @@
-import { device, type Device } from '../runtime/device.js';
+import { device, type Device, type DeviceName } from '../runtime/device.js';
 import type { Output } from './output.js';
 
 interface DeviceOptions {
-  device: string;
+  device: DeviceName;
   threads?: number;
 }
 

@@ -1,17 +1,17 @@
 import type { Command } from 'commander';
-import { device } from '../runtime/device.js';
+import { devices, type DeviceListing } from '../runtime/device.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 
 export function addDevices(program: Command): void {
   addCommand(program, 'devices', 'the devices that networks can run on').action(
-    async (options: CommonOptions) => {
-      await using cpu = await device('cpu');
-      const { name, description, threads, instructionSet } = cpu;
-      const entry = { name, description, threads, instructionSet };
-      outputFor(options).result(
-        { devices: [entry] },
-        `${name}  ${description}, ${threads} threads, ${instructionSet}`,
-      );
+    (options: CommonOptions) => {
+      const found = devices();
+      outputFor(options).result({ devices: found }, found.map(describe).join('\n'));
     },
   );
+}
+
+function describe({ name, available, description, cores, instructionSets }: DeviceListing): string {
+  if (!available) return `${name}   not available: ${description}`;
+  return `${name}    ${description}, ${cores ?? 1} cores, ${(instructionSets ?? []).join(' ')}`;
 }

@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
-import { inspectAddon } from '../../scripts/build.js';
-import { addonCandidates, sourceHash, version } from '../../scripts/paths.js';
+import { version } from '../../scripts/paths.js';
 import { buildTools, findProgram, installTools, programVersion } from '../../scripts/tools.js';
+import type { NativeCpu } from '../../typings/native.js';
+import { findAddon } from '../runtime/addon.js';
+import { cudaState } from '../runtime/cuda.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { findCublas, findDriver, findNvcc } from './cuda-tools.js';
 
@@ -40,38 +42,26 @@ export function addDoctor(program: Command): void {
 }
 
 export function diagnose(): Diagnosis {
-  const candidates = addonCandidates().map(({ from, path }) => ({
-    from,
-    path: path ?? null,
-    inspection: path === undefined ? { reason: 'not installed' } : inspectAddon(path),
+  const { addon, path, from, refused } = findAddon();
+  const binaries = refused.map((attempt): Place => ({
+    from: attempt.from,
+    path: attempt.path ?? null,
+    state: attempt.reason,
   }));
-  const binaries = candidates.map(({ from, path, inspection }) => ({
-    from,
-    path,
-    state: stateOf(inspection),
-  }));
-  const usable = candidates.find(({ inspection }) => stateOf(inspection) === 'usable');
+  if (addon !== undefined) {
+    binaries.push({ from: from ?? '', path: path ?? null, state: 'usable' });
+  }
   return {
-    ready: usable !== undefined,
+    ready: addon !== undefined,
     checks: [
       checkNode(),
-      ...buildTools.map((tool) => checkTool(tool, usable !== undefined)),
-      checkAddon(usable?.path),
-      checkProcessor(usable?.inspection.cpu),
+      ...buildTools.map((tool) => checkTool(tool, addon !== undefined)),
+      checkAddon(path),
+      checkProcessor(addon?.describeCpu()),
       ...checkCuda(),
     ],
     binaries,
   };
-}
-
-type Inspection = ReturnType<typeof inspectAddon>;
-
-function stateOf(inspection: Inspection): string {
-  if (inspection.reason !== undefined) return inspection.reason;
-  if (inspection.version !== version) {
-    return `of version ${String(inspection.version)}, this is ${version}`;
-  }
-  return inspection.sourceHash === sourceHash() ? 'usable' : 'built from other sources';
 }
 
 function checkNode(): Check {
@@ -96,9 +86,9 @@ function checkTool(tool: (typeof buildTools)[number], built: boolean): Check {
   };
 }
 
-function checkAddon(path: string | null | undefined): Check {
+function checkAddon(path: string | undefined): Check {
   const name = 'native addon';
-  return typeof path === 'string'
+  return path !== undefined
     ? { name, status: 'ok', found: path }
     : {
         name,
@@ -108,7 +98,7 @@ function checkAddon(path: string | null | undefined): Check {
       };
 }
 
-function checkProcessor(cpu: Inspection['cpu']): Check {
+function checkProcessor(cpu: NativeCpu | undefined): Check {
   const name = 'instruction set';
   if (cpu === undefined) {
     return { name, status: 'absent', found: 'known once the native addon is built' };
@@ -126,6 +116,7 @@ function checkCuda(): Check[] {
     found === undefined
       ? { name, status: 'absent', found: not, remedy }
       : { name, status: 'ok', found };
+  const cuda = cudaState();
   return [
     check(
       'nvcc',
@@ -136,7 +127,7 @@ function checkCuda(): Check[] {
     check(
       'NVIDIA driver',
       findDriver(),
-      'no driver is loaded',
+      'libcuda.so.1 was not found',
       'Install the driver of the GPU; without a GPU there is nothing to do.',
     ),
     check(
@@ -145,11 +136,7 @@ function checkCuda(): Check[] {
       'libcublasLt was not found',
       'It comes with the CUDA toolkit, and with the Python package nvidia-cublas.',
     ),
-    {
-      name: 'CUDA device',
-      status: 'absent',
-      found: `version ${version} has the CPU device only`,
-    },
+    check('CUDA device', undefined, cuda.reason, cuda.remedy),
   ];
 }
 

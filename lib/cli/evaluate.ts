@@ -1,5 +1,8 @@
 import type { Command } from 'commander';
-import { load } from '../training/model.js';
+import { batches } from '../data/index.js';
+import type { DeviceName } from '../runtime/device.js';
+import { MetricSums, type StepSums } from '../training/metrics.js';
+import { load, type Prediction } from '../training/model.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openData } from './dataset.js';
 import { openDevice } from './device.js';
@@ -9,12 +12,12 @@ interface EvaluateOptions extends CommonOptions {
   data: string;
   dataDir?: string;
   batch: number;
-  device: string;
+  device: DeviceName;
   threads?: number;
 }
 
 export function addEvaluate(program: Command): void {
-  addCommand(program, 'evaluate', 'accuracy of a checkpoint on the test images')
+  addCommand(program, 'evaluate', 'loss and accuracy of a checkpoint on the test images')
     .argument('<checkpoint>', 'a file that train wrote')
     .addOption(shared.data())
     .addOption(shared.dataDir())
@@ -26,12 +29,41 @@ export function addEvaluate(program: Command): void {
 
 async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<void> {
   const output = outputFor(options);
+  const { batch } = options;
   const { test } = await openData(options.data, options.dataDir);
   await using device = await openDevice(options, output);
-  await using model = await load(checkpoint, { device, batch: options.batch });
-  const { loss, accuracy, top5, count: images } = await model.evaluate(test);
+  await using model = await load(checkpoint, { device, batch });
+  const sums = new MetricSums(test.classes?.length);
+  for await (const { x, target } of batches(test, { batch, shuffle: false })) {
+    sums.add(score(await model.predict(x), target));
+  }
+  const { loss, accuracy, top5, count: images } = sums.metrics;
   output.result(
     { testAccuracy: accuracy, testLoss: loss, top5: top5 ?? null, images, device: device.name },
     `test accuracy ${(100 * accuracy).toFixed(2)} % of ${images} images, loss ${loss.toFixed(4)}`,
   );
+}
+
+/**
+ * Cross-entropy of softmax, and how often the label is among the largest outputs. Of equal outputs the
+ * first comes first; an output that is not a number counts as wrong.
+ */
+function score({ data, shape }: Prediction, labels: ArrayLike<number>): StepSums {
+  const [n = 0, classes = 0] = shape;
+  const sums: StepSums = { loss: 0, count: n, top1: 0, top5: 0 };
+  for (let image = 0; image < n; image++) {
+    const logits = Array.from(data.subarray(image * classes, (image + 1) * classes));
+    const label = labels[image]!;
+    const own = logits[label]!;
+    const largest = logits.reduce((a, b) => Math.max(a, b), -Infinity);
+    const sum = logits.reduce((total, value) => total + Math.exp(value - largest), 0);
+    sums.loss += Math.log(sum) + largest - own;
+    let rank = 0;
+    for (let i = 0; i < classes; i++) {
+      if (!(logits[i]! < own) && i !== label && (logits[i] !== own || i < label)) rank++;
+    }
+    if (rank < 1) sums.top1++;
+    if (rank < 5) sums.top5++;
+  }
+  return sums;
 }

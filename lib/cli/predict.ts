@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import type { Shape } from '../graph/shape.js';
-import { load } from '../training/model.js';
+import type { DeviceName } from '../runtime/device.js';
+import { load, type Classification } from '../training/model.js';
+import { endsOf } from '../training/setup.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openDevice } from './device.js';
 import { readImage } from './image.js';
@@ -8,7 +10,7 @@ import { count, shared } from './options.js';
 
 interface PredictOptions extends CommonOptions {
   top: number;
-  device: string;
+  device: DeviceName;
   threads?: number;
 }
 
@@ -32,7 +34,7 @@ async function predict(
   const output = outputFor(options);
   await using device = await openDevice(options, output);
   await using model = await load(checkpoint, { device, batch });
-  const shape = model.inputShape;
+  const shape = endsOf(model.network).input;
   const predictions: { file: string; classes: Awaited<ReturnType<typeof model.classify>>[0] }[] =
     [];
   for (let from = 0; from < files.length; from += batch) {
