@@ -3,6 +3,7 @@
 #include "ops/conv2d.h"
 
 #include "cpu/depthwise.h"
+#include "cpu/gemm/column_gradient.h"
 #include "cpu/gemm/filter_gradient.h"
 #include "cpu/gemm/loops.h"
 
@@ -73,6 +74,18 @@ void clear(ThreadPool& threads, std::int64_t images, const Grid& grid, T* to, st
   });
 }
 
+// The taps of each phase of the stride.
+struct Phases {
+  const Conv2d::Attributes& a;
+  std::int64_t R, S;
+  GatherAxis vertical(std::int64_t phase) const {
+    return Conv2d::phaseAxis(R, a.strideH, a.padTop, a.dilationH, phase);
+  }
+  GatherAxis horizontal(std::int64_t phase) const {
+    return Conv2d::phaseAxis(S, a.strideW, a.padLeft, a.dilationW, phase);
+  }
+};
+
 // One dense convolution for each phase of the stride: the pixels of dx whose coordinates have the same
 // remainders gather from dy with the same taps.
 template <class T>
@@ -81,10 +94,21 @@ void backwardData(const Conv2d::Attributes& a, ThreadPool& threads, const View& 
   const std::int64_t N = dx.size[0], H = dx.size[1], W = dx.size[2], C = dx.size[3], K = dy.size[3];
   const std::int64_t Cg = C / a.groups, Kg = K / a.groups;
   const bool depthwiseFilters = Conv2d::depthwise(a.groups, C, K);
+  const Phases phases{a, w.size[0], w.size[1]};
+  const ColumnGradient<T> columns{N, sourceOf<T>(dy, a.groups, 0), w.as<T>(), w.pitch, w.size[0], w.size[1], Cg};
+  if (!depthwiseFilters && columns.pays(H * W, std::int64_t(a.strideH) * a.strideW)) {
+    const Grid whole{H, W, H, W, 0, 0, a.strideH, a.strideW, dx.pitch};
+    for (std::int64_t group = 0; group < a.groups; ++group) {
+      ColumnGradient<T> one = columns;
+      one.dy = sourceOf<T>(dy, a.groups, group);
+      one.w += group * Kg;
+      one.run(threads, phases, whole, {dx.as<T>() + group * Cg, dx.accumulates(), false, nullptr}, workspace);
+    }
+    return;
+  }
   for (std::int64_t phaseH = 0; phaseH < smaller(a.strideH, H); ++phaseH)
     for (std::int64_t phaseW = 0; phaseW < smaller(a.strideW, W); ++phaseW) {
-      const GatherAxis h = Conv2d::phaseAxis(w.size[0], a.strideH, a.padTop, a.dilationH, phaseH);
-      const GatherAxis v = Conv2d::phaseAxis(w.size[1], a.strideW, a.padLeft, a.dilationW, phaseW);
+      const GatherAxis h = phases.vertical(phaseH), v = phases.horizontal(phaseW);
       const Grid grid{ceilDivide(H - phaseH, a.strideH), ceilDivide(W - phaseW, a.strideW), H, W, phaseH, phaseW,
                       a.strideH, a.strideW, dx.pitch};
       if (h.count == 0 || v.count == 0) {

@@ -6,17 +6,6 @@
 #if defined(STRIATE_ISA)
 namespace striate::cpu::STRIATE_ISA {
 
-// Taps [begin, end) of an axis that lie inside the source for target index i.
-struct TapRange {
-  std::int64_t begin, end;
-};
-STRIATE_HD TapRange tapsInside(const GatherAxis& axis, std::int64_t i, std::int64_t extent) {
-  const std::int64_t at = i * axis.step + axis.first;
-  const std::int64_t begin = at < 0 ? ceilDivide(-at, axis.delta) : 0;
-  const std::int64_t end = at < extent ? ceilDivide(extent - at, axis.delta) : 0;
-  return {begin, smaller(end, axis.count)};
-}
-
 // One row of the target's grid, for both directions: sums over the taps of source * w.
 template <class T>
 void depthwiseRow(const Windows<T>& windows, std::int64_t row, const T* w, std::int64_t wPitch,

@@ -84,7 +84,7 @@ struct Conv2d {
     const std::int64_t filterStride = stride / gcd;
     std::int64_t r = 0;
     while (r < filterStride && (phase + pad - r * dilation) % stride != 0) ++r;
-    if (r == filterStride || r >= taps) return {0, 0, 0, 1, 0, 0};
+    if (r == filterStride || r >= taps) return {0, 0, 1, 1, 0, 0};
     const std::int64_t count = (taps - 1 - r) / filterStride + 1;
     const std::int64_t last = r + (count - 1) * filterStride;
     return {count, (phase + pad - last * dilation) / stride, dilation / gcd, 1, last, -filterStride};
@@ -186,6 +186,7 @@ struct Conv2d {
       checkExtent("width", x.size[2], w.size[1], a.strideW, a.padLeft, a.padRight, a.dilationW,
                   y.size[2]);
     }
+    requireArgument(a.activation == None || !y.accumulates(), "y is overwritten where an activation follows");
     if (b) {
       requireArgument(b.dtype == x.dtype, "x and the bias are of one float type");
       requireShape(b.rank == 1 && b.size[0] == K, "the bias is [filters]");

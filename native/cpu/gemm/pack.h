@@ -10,6 +10,17 @@ namespace striate::cpu::STRIATE_ISA {
 
 using ops::GatherAxis;
 
+// Taps [begin, end) of an axis that lie inside the source for target index i.
+struct TapRange {
+  std::int64_t begin, end;
+};
+STRIATE_HD TapRange tapsInside(const GatherAxis& axis, std::int64_t i, std::int64_t extent) {
+  const std::int64_t at = i * axis.step + axis.first;
+  const std::int64_t begin = at < 0 ? ceilDivide(-at, axis.delta) : 0;
+  const std::int64_t end = at < extent ? ceilDivide(extent - at, axis.delta) : 0;
+  return {begin, smaller(end, axis.count)};
+}
+
 // One group's channels of a batch of volumes.
 template <class T>
 struct Source {
