@@ -4,6 +4,8 @@ import type {
   NativeAddon,
   NativeBuffer,
   NativeDevice,
+  NativeInstruction,
+  NativeRunResult,
   NativeOp,
   NativeOperand,
 } from '../../typings/native.js';
@@ -335,72 +337,109 @@ export async function runCase(
   op: string,
   c: OpCase,
   compute: Compute,
+  access?: Exclude<Access, 'read'>,
 ): Promise<Record<string, Numbers>> {
-  if (nativeOps.get(op)!.operands.every(({ role }) => role === 'in'))
-    return { commit: [await commitAfter(runner, op, c, compute)] };
-  const { workspace: _, ...outputs } = await runner.run(
-    op,
-    c.attributes,
-    operandsOf(op, c, compute),
-    c.control,
-  );
+  const given = operandsOf(op, c, compute, access);
+  if (nativeOps.get(op)!.operands.every(({ role }) => role === 'in')) {
+    const program = new OpProgram(runner.device, given);
+    program.add(
+      op,
+      c.attributes,
+      Object.fromEntries(Object.keys(given).map((name) => [name, name])),
+    );
+    const { committed } = await program.run();
+    program.dispose();
+    return { commit: [committed ? 1 : 0] };
+  }
+  const { workspace: _, ...outputs } = await runner.run(op, c.attributes, given, c.control);
   return outputs;
 }
 
-/** The commit flag that an op leaves: a program of one instruction. */
-async function commitAfter(
-  runner: Runner,
-  op: string,
-  c: OpCase,
-  compute: Compute,
-): Promise<number> {
-  const given = operandsOf(op, c, compute);
-  const buffers = Object.entries(given).map(([name, operand]) => {
-    const memory = typed(operand.dtype, elements(operand.shape));
-    memory.set(Array.from(operand.contents));
-    const buffer = runner.device.allocate(memory.byteLength, 'workspace');
-    return { name, buffer, operand, written: buffer.write(0, memory) };
-  });
-  await Promise.all(buffers.map(({ written }) => written));
-  const executable = runner.device.createExecutable({
-    batch: 1,
-    regions: buffers.map(({ buffer }) => buffer),
-    inputRegion: -1,
-    slots: null,
-    instructions: [
-      {
-        op: numbers.get(op)!,
-        attributes: packAttributes(nativeOps.get(op)!, c.attributes),
-        operands: nativeOps.get(op)!.operands.map(({ name }) => {
-          const region = buffers.findIndex((b) => b.name === name);
-          if (region < 0) return null;
-          const { shape, dtype } = buffers[region]!.operand;
-          return {
-            region,
-            byteOffset: 0,
-            dtype: codes[dtype],
-            access: 1,
-            size: [...shape],
-            batched: false,
-            pitch: shape.at(-1) ?? 1,
-          };
-        }),
-        label: c.name,
-      },
-    ],
-    inputs: [],
-    outputs: [],
-  });
-  const { committed } = await executable.run({
-    n: 1,
-    slot: 0,
-    begin: 0,
-    end: 1,
-    control: { step: 0, sampleOffset: 0, seed: 0, learningRate: 0, lossScale: 1 },
-    outputs: [],
-    timing: false,
-  });
-  executable.dispose();
-  for (const { buffer } of buffers) buffer.dispose();
-  return committed ? 1 : 0;
+/** A few instructions over named buffers, run as one step. Instructions agree with the buffers' access. */
+export class OpProgram {
+  private readonly buffers: ReadonlyMap<string, { given: Given; buffer: NativeBuffer }>;
+  private readonly instructions: NativeInstruction[] = [];
+
+  constructor(
+    private readonly device: NativeDevice,
+    buffers: Readonly<Record<string, Given>>,
+  ) {
+    this.buffers = new Map(
+      Object.entries(buffers).map(([name, given]) => {
+        const memory = typed(given.dtype, elements(given.shape));
+        for (let i = 0; i < memory.length; ++i) memory[i] = given.contents[i]!;
+        const buffer = device.allocate(memory.byteLength, 'workspace');
+        void buffer.write(0, memory);
+        return [name, { given, buffer }];
+      }),
+    );
+  }
+
+  /** Operands by name: the name of a buffer each. */
+  add(
+    op: string,
+    attributes: Readonly<Record<string, number | bigint>>,
+    operands: Readonly<Record<string, string>>,
+  ): void {
+    const description = nativeOps.get(op)!;
+    const names = [...this.buffers.keys()];
+    this.instructions.push({
+      op: numbers.get(op)!,
+      attributes: packAttributes(description, attributes),
+      operands: description.operands.map(({ name, role }) => {
+        const target = operands[name];
+        if (target === undefined) return null;
+        const { shape, dtype, access } = this.buffers.get(target)!.given;
+        return {
+          region: names.indexOf(target),
+          byteOffset: 0,
+          dtype: codes[dtype],
+          access: role === 'in' ? accesses.read : accesses[access],
+          size: [...shape],
+          batched: false,
+          pitch: shape.at(-1) ?? 1,
+        };
+      }),
+      label: op,
+    });
+  }
+
+  async run(control: ControlValues = {}): Promise<NativeRunResult> {
+    const executable = this.device.createExecutable({
+      batch: 1,
+      regions: [...this.buffers.values()].map(({ buffer }) => buffer),
+      inputRegion: -1,
+      slots: null,
+      instructions: this.instructions,
+      inputs: [],
+      outputs: [],
+    });
+    const result = await executable.run({
+      n: 1,
+      slot: 0,
+      begin: 0,
+      end: this.instructions.length,
+      control: { step: 0, sampleOffset: 0, seed: 0, learningRate: 0, lossScale: 1, ...control },
+      outputs: [],
+      timing: false,
+    });
+    executable.dispose();
+    return result;
+  }
+
+  async write(name: string, contents: Numbers): Promise<void> {
+    const { given, buffer } = this.buffers.get(name)!;
+    const memory = typed(given.dtype, contents.length);
+    for (let i = 0; i < memory.length; ++i) memory[i] = contents[i]!;
+    await buffer.write(0, memory);
+  }
+
+  async read(name: string): Promise<Elements> {
+    const { given, buffer } = this.buffers.get(name)!;
+    return typedOver(given.dtype, await buffer.read(0, buffer.byteLength));
+  }
+
+  dispose(): void {
+    for (const { buffer } of this.buffers.values()) buffer.dispose();
+  }
 }
