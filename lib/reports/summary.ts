@@ -1,4 +1,5 @@
-import type { Network, NetworkNode } from '../graph/network.js';
+import type { Network } from '../graph/network.js';
+import type { NetworkNode } from '../graph/nodes.js';
 import { elementsOf, printShape, type Shape } from '../graph/shape.js';
 import { table } from './table.js';
 
