@@ -29,6 +29,7 @@ struct Description {
   std::int32_t pointerMode = 0;  // host
   std::uint32_t epilogue = lt::kEpilogueDefault;
   const void* bias = nullptr;
+  std::int64_t biasStride = 0;
 };
 struct Layout {
   int type;
@@ -106,6 +107,7 @@ Status descSet(void* d, int attribute, const void* buffer, std::size_t bytes) {
     case lt::kDescTransposeB: return set(desc.transposeB);
     case lt::kDescEpilogue: return set(desc.epilogue);
     case lt::kDescBiasPointer: return set(desc.bias);
+    case lt::kDescBiasBatchStride: return set(desc.biasStride);
   }
   return lt::kInvalidValue;
 }
@@ -239,6 +241,14 @@ struct Call {
   float alpha, beta;
 };
 
+// The bias as a matrix of one column for each batch.
+Layout biasOf(const Description& d, const Layout& c) {
+  Layout l{lt::kReal32, c.rows, 1, static_cast<std::int64_t>(c.rows)};
+  if (d.biasStride != 0) l.batches = c.batches;
+  l.stride = d.biasStride;
+  return l;
+}
+
 void multiply(const Call& call) {
   const auto* A = reinterpret_cast<const float*>(resolve(span(call.pa, call.a), "A"));
   const auto* B = reinterpret_cast<const float*>(resolve(span(call.pb, call.b), "B"));
@@ -247,7 +257,7 @@ void multiply(const Call& call) {
   requireDefined(call.pb, call.b, "B");
   if (call.beta != 0) requireDefined(call.pc, call.c, "C with beta other than 0");
   const bool hasBias = (call.desc.epilogue & lt::kEpilogueBias) != 0, hasRelu = (call.desc.epilogue & lt::kEpilogueRelu) != 0;
-  const Layout biasLayout{lt::kReal32, call.c.rows, 1, static_cast<std::int64_t>(call.c.rows)};
+  const Layout biasLayout = biasOf(call.desc, call.c);
   const float* bias = nullptr;
   if (hasBias) {
     bias = reinterpret_cast<const float*>(resolve(span(call.desc.bias, biasLayout), "the bias"));
@@ -275,7 +285,7 @@ void multiply(const Call& call) {
       for (std::uint64_t i = 0; i < m; ++i) {
         float value = call.alpha * column[i];
         if (call.beta != 0) value += call.beta * to[i];  // beta = 0 overwrites, whatever C holds
-        if (hasBias) value += bias[i];
+        if (hasBias) value += bias[batch * call.desc.biasStride + static_cast<std::int64_t>(i)];
         to[i] = hasRelu && value < 0 ? 0.0f : value;
       }
       Allocation* allocation = card().memory.find(call.pd);
@@ -320,7 +330,7 @@ Status matmul(Handle handle, void* d, const void* alpha, const void* A, void* a,
   operation.name = "cublasLtMatmul";
   std::vector<std::pair<Range, bool>> ranges = {{span(A, call.a), false}, {span(B, call.b), false}, {span(D, call.c), true}};
   if (workspaceBytes > 0) ranges.push_back({{workspace, workspaceBytes}, true});
-  if ((call.desc.epilogue & lt::kEpilogueBias) != 0) ranges.push_back({{call.desc.bias, call.c.rows * 4}, false});
+  if ((call.desc.epilogue & lt::kEpilogueBias) != 0) ranges.push_back({span(call.desc.bias, biasOf(call.desc, call.c)), false});
   for (const auto& [range, writes] : ranges) {
     const auto begin = reinterpret_cast<std::uintptr_t>(range.p);
     operation.touches.push_back({begin, begin + range.bytes, writes});

@@ -67,6 +67,7 @@ void Blas::multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream
                                       : (relu ? lt::kEpilogueRelu : lt::kEpilogueDefault);
   set(lt::kDescEpilogue, epilogue);
   if (bias) set(lt::kDescBiasPointer, g.bias);
+  if (bias && g.batches > 1) set(lt::kDescBiasBatchStride, g.biasStride);
 
   Owned b(t.MatrixLayoutDestroy), a(t.MatrixLayoutDestroy), c(t.MatrixLayoutDestroy);
   const auto layout = [&](Owned& o, std::int64_t rows, std::int64_t columns, std::int64_t pitch, std::int64_t stride) {

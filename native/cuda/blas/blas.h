@@ -27,6 +27,7 @@ struct Multiplication {
   std::int64_t aStride = 0, bStride = 0, cStride = 0;
   Epilogue epilogue = Epilogue::None;
   const void* bias = nullptr;
+  std::int64_t biasStride = 0;
 };
 
 struct BlasWorkspace {

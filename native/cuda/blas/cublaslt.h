@@ -33,6 +33,7 @@ constexpr int kDescTransposeA = 3;
 constexpr int kDescTransposeB = 4;
 constexpr int kDescEpilogue = 7;
 constexpr int kDescBiasPointer = 8;
+constexpr int kDescBiasBatchStride = 10;
 constexpr int kDescBiasDataType = 26;
 
 // cublasLtEpilogue_t

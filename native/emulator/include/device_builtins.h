@@ -169,6 +169,9 @@ T atomicExch(T* p, T value) {
 }
 inline void __threadfence() {}
 
+inline int min(int a, int b) { return a < b ? a : b; }
+inline int max(int a, int b) { return a > b ? a : b; }
+
 inline std::uint32_t __umulhi(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::uint32_t>((std::uint64_t(a) * b) >> 32);
 }
