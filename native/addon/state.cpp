@@ -45,10 +45,8 @@ Napi::Value State::submit(Napi::Env env, std::unique_ptr<Job> owned) {
   if (jobs_.empty()) callback_.Ref(env);
   jobs_.emplace(job, std::move(owned));
   const Napi::Promise promise = job->promise();
-  const bool queued = job->device().queue().push([this, job] {
-    job->runAndKeepError();
-    callback_.NonBlockingCall(job);
-  });
+  const bool queued = job->device().queue().push([job] { job->runAndKeepError(); },
+                                                 [this, job] { callback_.NonBlockingCall(job); });
   if (!queued) {
     forget(env, job);
     throw Error(ErrorCode::Disposed, "the device is closed");

@@ -77,7 +77,10 @@ void OpenDevice::dispose(const std::shared_ptr<Block>& block) {
   if (idle) account_.remove(block->category, block->bytes);
   auto release = std::shared_ptr<Release>(new Release{*this, block, !idle});
   if (idle && block->bytes <= kQuick) return;
-  queue_.push([release] {});
+  if (idle)
+    queue_.pushUnseen([release] {});
+  else
+    queue_.push([release] {});
 }
 
 void OpenDevice::releaseAll() noexcept {

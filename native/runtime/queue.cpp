@@ -25,13 +25,17 @@ WorkQueue::WorkQueue() {
 
 WorkQueue::~WorkQueue() { stop(); }
 
-bool WorkQueue::push(Task task) {
+bool WorkQueue::push(Task work, Task done) { return push(Item{std::move(work), std::move(done), true}); }
+
+bool WorkQueue::pushUnseen(Task work) { return push(Item{std::move(work), nullptr, false}); }
+
+bool WorkQueue::push(Item item) {
   bool wake;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_) return false;
-    tasks_.push_back(std::move(task));
-    pending_.fetch_add(1, std::memory_order_release);
+    if (item.counted) pending_.fetch_add(1, std::memory_order_release);
+    items_.push_back(std::move(item));
     wake = asleep_;
   }
   if (wake) wake_.notify_one();
@@ -53,36 +57,38 @@ void WorkQueue::stop() {
   wake_.notify_one();
   idle_.notify_all();
   if (thread_.joinable()) thread_.join();
-  tasks_.clear();
+  items_.clear();
   pending_ = 0;
 }
 
 void WorkQueue::work() {
   flushDenormals();
-  Task task;
-  while (next(task)) {
-    task();
-    task = nullptr;  // what it held goes before it counts as done
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  Item item;
+  while (next(item)) {
+    item.work();
+    item.work = nullptr;  // what it held goes before it counts as done
+    if (item.counted && pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
       // The lock orders this with a `drain` that has just looked.
       std::lock_guard<std::mutex> lock(mutex_);
       idle_.notify_all();
     }
+    if (item.done) item.done();
+    item.done = nullptr;
   }
 }
 
 // False when the queue stops.
-bool WorkQueue::next(Task& task) {
+bool WorkQueue::next(Item& item) {
   const auto end = std::chrono::steady_clock::now() + kSpin;
   while (idle() && !stopping_.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() < end)
     relax();
   std::unique_lock<std::mutex> lock(mutex_);
   asleep_ = true;
-  wake_.wait(lock, [this] { return !tasks_.empty() || stopping_; });
+  wake_.wait(lock, [this] { return !items_.empty() || stopping_; });
   asleep_ = false;
   if (stopping_) return false;
-  task = std::move(tasks_.front());
-  tasks_.pop_front();
+  item = std::move(items_.front());
+  items_.pop_front();
   return true;
 }
 

@@ -19,8 +19,12 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
+  // `done` follows when the queue no longer counts the work: what it tells someone finds the queue idle.
   // False once the queue was stopped.
-  bool push(Task task);
+  bool push(Task work, Task done = nullptr);
+
+  // Work that nobody waits for: neither `idle` nor `drain` sees it.
+  bool pushUnseen(Task work);
 
   // Nothing queued, nothing running. With one pushing thread that stays true until it pushes.
   bool idle() const;
@@ -33,13 +37,18 @@ class WorkQueue {
   const std::atomic<bool>& stopping() const { return stopping_; }
 
  private:
+  struct Item {
+    Task work, done;
+    bool counted = true;
+  };
+  bool push(Item item);
   void work();
-  bool next(Task& task);
+  bool next(Item& item);
 
   mutable std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  std::deque<Task> tasks_;
-  std::atomic<std::size_t> pending_{0};  // queued and running
+  std::deque<Item> items_;
+  std::atomic<std::size_t> pending_{0};  // counted items, queued and running
   bool asleep_ = false;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
