@@ -6,12 +6,15 @@ import { dirname, join } from 'node:path';
 import { packageRoot } from './paths.js';
 
 const dist = join(packageRoot, 'dist');
+/** Inside dist/, so that whoever removes dist/ gets all of it again. */
+const buildInfo = join(dist, '.tsbuildinfo');
 
 function removeStale(folder) {
   if (!existsSync(folder)) return;
   for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
+    if (path === buildInfo) continue;
     const source = path.replace(dist, join(packageRoot, 'lib')).replace(/(\.d\.ts|\.js)$/, '.ts');
     if (!existsSync(source)) rmSync(path);
   }
@@ -20,7 +23,11 @@ function removeStale(folder) {
 const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
 const { status } = spawnSync(
   process.execPath,
-  [join(typescript, 'bin', 'tsc'), '-p', join(packageRoot, 'tsconfig.json')],
+  [
+    join(typescript, 'bin', 'tsc'),
+    ...['-p', join(packageRoot, 'tsconfig.json')],
+    ...['--incremental', '--tsBuildInfoFile', buildInfo],
+  ],
   { stdio: 'inherit' },
 );
 if (status === 0) removeStale(dist);

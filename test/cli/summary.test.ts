@@ -1,0 +1,32 @@
+import { expect } from 'chai';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { packageRoot } from '../../scripts/paths.js';
+import { temporaryFolder } from '../support/digits.js';
+import { jsonLine, striate } from '../support/striate.js';
+
+describe('cli: summary', () => {
+  const folder = temporaryFolder();
+
+  it('prints the layers of a network of the zoo', async () => {
+    const { code, stdout } = await striate(['summary', 'lenet']);
+    expect(code).to.equal(0);
+    expect(stdout)
+      .to.match(/^conv1 +conv2d +24x24x20 +520/m)
+      .and.match(/^total +431,080/m);
+  });
+
+  it('takes a module with a Network, also of another copy of the package', async () => {
+    const path = join(folder(), 'net.mjs');
+    const index = pathToFileURL(join(packageRoot, 'dist', 'index.js')).href;
+    writeFileSync(
+      path,
+      `import { sequential, dense } from '${index}?copy';
+       export default { toJSON: () => sequential([4], [dense({ units: 3 })]).toJSON() };\n`,
+    );
+    const report = jsonLine(await striate(['summary', path, '--json']));
+    expect(report.model).to.equal('net');
+    expect((report.totals as { parameters: number }).parameters).to.equal(15);
+  });
+});
