@@ -62,6 +62,10 @@ export interface InferenceOptions extends CompileOptions {
  */
 export function compileTraining(network: NetworkDescription, options: TrainingOptions): Program {
   const builder = newBuilder(options);
+  if (typeof (options.optimizer as Partial<Optimizer> | undefined)?.emit !== 'function')
+    throw new StriateError('INVALID_ARGUMENT', 'the optimizer is missing, or is not one', {
+      remedy: 'give sgd({ learningRate: 0.01, momentum: 0.9 }), for example',
+    });
   const output = oneOutput(lowered(builder, network, options, 'train'));
   const isFrozen = (name: string): boolean =>
     (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0);
@@ -131,12 +135,21 @@ export function compileInference(network: NetworkDescription, options: Inference
   return finishShared(builder, options, 'infer');
 }
 
-function newBuilder({ batch, dtype = 'float32' }: CompileOptions): Builder {
+function newBuilder({ batch, dtype = 'float32', inputDtype }: CompileOptions): Builder {
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new StriateError('INVALID_ARGUMENT', `the batch is ${batch}`, {
       remedy: 'give a whole number of images from 1',
     });
+  requireOneOf('dtype', dtype, ['float32', 'float64']);
+  requireOneOf('inputDtype', inputDtype ?? dtype, ['uint8', 'float32', 'float64']);
   return new Builder(batch, dtype);
+}
+
+function requireOneOf(name: string, value: string, allowed: readonly string[]): void {
+  if (allowed.includes(value)) return;
+  throw new StriateError('INVALID_ARGUMENT', `${name} is ${JSON.stringify(value)}`, {
+    remedy: `give one of ${allowed.join(', ')}`,
+  });
 }
 
 function lowered(
@@ -164,6 +177,11 @@ function oneOutput(outputs: readonly Tensor[]): Tensor {
 }
 
 function lossSeed(builder: Builder, loss: Loss, output: Tensor, mode: 'train' | 'infer'): Seed {
+  if (typeof (loss as Partial<Loss> | undefined)?.forward !== 'function')
+    throw new StriateError('INVALID_ARGUMENT', 'the loss is missing, or is not one', {
+      remedy:
+        "give softmaxCrossEntropy(), customLoss((y, target) => ...), or 'external' for training",
+    });
   const { shape, dtype } = loss.target(output.shape);
   const target = builder.input('target', shape, dtype === 'int32' ? 'int32' : builder.dtype);
   const scope = builder.forwardScope({

@@ -89,6 +89,7 @@ export interface ProgramParameter {
   /** Bytes from the start of the slab; gradients and slots lie at the same offset of theirs. */
   offset: number;
   elements: number;
+  /** It has a gradient and slots. Trained ones come first, as the backward pass finishes them. */
   trainable: boolean;
 }
 
@@ -103,6 +104,7 @@ export interface ProgramPort {
 
 export interface Program {
   version: 1;
+  /** `external`: training whose gradient by the output is the input `dy`, run range by range. */
   kind: 'train' | 'evaluate' | 'infer' | 'external';
   /** The planned batch; a run may have any n from 1 to this. */
   batch: number;
@@ -110,7 +112,10 @@ export interface Program {
   buffers: ProgramBuffer[];
   instructions: ProgramInstruction[];
   parameters: ProgramParameter[];
-  /** Names of optimizer slots, each a copy of the parameter slab inside the region `optimizer`. */
+  /**
+   * Names of optimizer slots. Each is as long as the region `gradients`, that is as the trained part of
+   * the parameter slab, and they follow one another in the region `optimizer` (`slotOffset`).
+   */
   slots: string[];
   inputs: ProgramPort[];
   outputs: ProgramPort[];

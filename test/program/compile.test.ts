@@ -162,6 +162,18 @@ describe('compile', () => {
   it('refuses what makes no program', () => {
     for (const batch of [0, -1, 1.5, NaN, Infinity])
       expect(() => compileTraining(lenet(), { ...recipe, batch })).to.throw('the batch is');
+    const wrong = [
+      { loss: undefined },
+      { loss: 'mse' },
+      { optimizer: undefined },
+      { optimizer: {} },
+      { dtype: 'float16' },
+      { inputDtype: 'int8' },
+    ];
+    for (const options of wrong)
+      expect(() => compileTraining(lenet(), { ...recipe, ...options } as never))
+        .to.throw()
+        .with.property('code', 'INVALID_ARGUMENT');
     const x = input([4, 4, 1]);
     const two = network(x, [dense({ units: 2 })(x), dense({ units: 3 })(x)]);
     expect(() => compileTraining(two, recipe)).to.throw('2 outputs');

@@ -13,7 +13,11 @@ import {
   relu,
 } from '../../lib/layers/index.js';
 import { compileTraining } from '../../lib/program/compile.js';
+import { Builder } from '../../lib/program/builder.js';
+import { differentiate } from '../../lib/program/differentiate.js';
+import type { OpDefinition } from '../../lib/program/op.js';
 import type { Program } from '../../lib/program/program.js';
+import { verify } from '../../lib/program/verify.js';
 import { diamond, named, nestedConcat, recipe, residual, sharedLayer } from './nets.js';
 
 const conv = (filters: number) => conv2d({ filters, size: 3, padding: 1, bias: false });
@@ -187,6 +191,77 @@ describe('differentiate', () => {
       'fc1.b',
     ]);
     expect(program.parameters).to.have.length(5);
+  });
+
+  it("never writes into the caller's gradient", () => {
+    const x = input([6, 6, 3]);
+    const a = conv(4)(x);
+    const net = network(x, add(a, relu()(conv(4)(a))));
+    const program = compileTraining(net, { ...recipe, loss: 'external' });
+    expect(verify(program)).to.deep.equal([]);
+    expect(named(program, 'copy').map((i) => i.operands[1]!.access)).to.deep.equal(['overwrite']);
+    expect(accessesOf(program, 'conv2dBackwardData', 2)).to.deep.equal(['accumulate']);
+  });
+
+  it('adds both gradients of one instruction to a value that stands in it twice', () => {
+    const builder = new Builder(2, 'float32');
+    const options = { dtype: 'float32', category: 'activations' } as const;
+    const x = builder.tensor([5], true, { ...options, name: 'x' });
+    const y = builder.tensor([5], true, { ...options, name: 'y' });
+    const pairBackward: OpDefinition = {
+      name: 'pairBackward',
+      operands: [
+        { name: 'dy', role: 'in' },
+        { name: 'da', role: 'out', optional: true },
+        { name: 'db', role: 'out', optional: true },
+      ],
+      attributes: {},
+    };
+    const pair: OpDefinition = {
+      name: 'pair',
+      operands: [
+        { name: 'a', role: 'in' },
+        { name: 'b', role: 'in' },
+        { name: 'y', role: 'out' },
+      ],
+      attributes: {},
+      backward(g) {
+        g.contribute(['a', 'b'], ({ a, b }) => {
+          g.emit(pairBackward, {}, { dy: g.gradientOf('y'), da: a, db: b });
+        });
+      },
+    };
+    builder.emit(pair, {}, { a: x, b: x, y }, { layer: 'pair', phase: 'forward' });
+    const gradient = builder.tensor([5], true, { ...options, name: 'dy', region: 'input' });
+    const home = builder.tensor([5], true, { ...options, name: 'dx', region: 'gradients' });
+    differentiate(builder, { form: 'external', tensor: y, gradient }, new Map([[x, home]]));
+    const [, backward, sum] = builder.steps;
+    expect(builder.steps.map((s) => s.op.name)).to.deep.equal(['pair', 'pairBackward', 'copy']);
+    expect(backward!.operands.get('da')).to.deep.include({ access: 'overwrite', tensor: home });
+    const apart = backward!.operands.get('db')!.tensor;
+    expect(apart.storage).not.to.equal(home.storage);
+    expect(sum!.operands.get('x')!.tensor.storage).to.equal(apart.storage);
+    expect(sum!.operands.get('y')).to.deep.include({ access: 'accumulate', tensor: home });
+  });
+
+  it('says which op has no gradient', () => {
+    const builder = new Builder(1, 'float32');
+    const options = { dtype: 'float32', category: 'activations' } as const;
+    const x = builder.tensor([2], true, { ...options, name: 'x' });
+    const y = builder.tensor([], false, { ...options, name: 'y' });
+    const op: OpDefinition = {
+      name: 'argmax',
+      operands: [
+        { name: 'x', role: 'in' },
+        { name: 'y', role: 'out' },
+      ],
+      attributes: {},
+    };
+    builder.emit(op, {}, { x, y }, { layer: 'top', phase: 'forward' });
+    const run = () => differentiate(builder, { form: 'scalar', tensor: y }, new Map([[x, x]]));
+    expect(run)
+      .to.throw('top: op argmax has no gradient')
+      .with.property('code', 'INVALID_ARGUMENT');
   });
 
   it('walks a deep chain', () => {
