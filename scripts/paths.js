@@ -25,12 +25,16 @@ const files = (folder) =>
     return entry.isFile() ? [path] : [];
   });
 
+/** Folders of native/ that the addon is compiled from; the package holds these. */
+const sourceFolders = ['addon', 'cpu', 'ops', 'runtime'];
+
 let hash;
 
 /** 16 hex digits over the names and contents of all that the addon is compiled from. */
 export function sourceHash() {
   if (hash !== undefined) return hash;
-  const sources = [join(packageRoot, 'CMakeLists.txt'), ...files(join(packageRoot, 'native'))]
+  const folders = sourceFolders.map((folder) => join(packageRoot, 'native', folder));
+  const sources = [join(packageRoot, 'CMakeLists.txt'), ...folders.flatMap(files)]
     .map((path) => ({ path, name: relative(packageRoot, path).split(sep).join('/') }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const digest = createHash('sha256');
