@@ -18,7 +18,7 @@ import { loadTable } from './ops/table.js';
 
 const tolerance = 1e-7;
 /** Elements of one input that are moved; spread evenly over larger ones. */
-const mostMoved = 24;
+const mostMoved = 40;
 /** Cases above this many elements show nothing that smaller ones do not. */
 const largestCase = 6000;
 

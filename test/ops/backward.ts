@@ -207,7 +207,7 @@ export async function forwardValues(
 /** Operands of a case without channel ranges and additions. */
 export function denseOperands(op: string, c: OpCase): Record<string, Given> {
   const given = operandsOf(op, c, 'float64', 'overwrite');
-  for (const [name, { pitch: _, channelOffset: __, ...dense }] of Object.entries(given))
-    given[name] = dense;
+  for (const [name, { shape, dtype, contents, access }] of Object.entries(given))
+    given[name] = { shape, dtype, contents, access };
   return given;
 }

@@ -306,6 +306,13 @@ export function withWorkspace(
   return { ...given, workspace: { shape: [bytes], contents, dtype: 'uint8', access: 'overwrite' } };
 }
 
+/** Shape and place of an operand, without its contents. */
+const placeOf = ({ shape, pitch, channelOffset }: Operand): Omit<Operand, 'dtype'> => ({
+  shape,
+  ...(pitch !== undefined && { pitch }),
+  ...(channelOffset !== undefined && { channelOffset }),
+});
+
 /** The operands of a case. `access` replaces what the case says of all outputs. */
 export function operandsOf(
   op: string,
@@ -316,17 +323,22 @@ export function operandsOf(
   const names = new Set(nativeOps.get(op)!.operands.map((operand) => operand.name));
   const given: Record<string, Given> = {};
   const inputs = inputsOf(op, c);
-  for (const [name, { fill: _, dtype, ...place }] of Object.entries(c.inputs))
+  for (const [name, input] of Object.entries(c.inputs))
     if (names.has(name))
-      given[name] = { ...place, contents: inputs[name]!, dtype: dtype ?? compute, access: 'read' };
-  for (const [name, { accumulate, previous: _, dtype, ...place }] of Object.entries(c.outputs)) {
-    const type = dtype ?? compute;
-    const how = access ?? (accumulate ? 'accumulate' : 'overwrite');
+      given[name] = {
+        ...placeOf(input),
+        contents: inputs[name]!,
+        dtype: input.dtype ?? compute,
+        access: 'read',
+      };
+  for (const [name, output] of Object.entries(c.outputs)) {
+    const dtype = output.dtype ?? compute;
+    const how = access ?? (output.accumulate ? 'accumulate' : 'overwrite');
     const contents =
       how === 'accumulate'
         ? previousOf(op, c, name)
-        : new Float64Array(elements(place.shape)).fill(poison[type]);
-    given[name] = { ...place, contents, dtype: type, access: how };
+        : new Float64Array(elements(output.shape)).fill(poison[dtype]);
+    given[name] = { ...placeOf(output), contents, dtype, access: how };
   }
   return withWorkspace(op, c.attributes, given, compute);
 }
@@ -351,7 +363,8 @@ export async function runCase(
     program.dispose();
     return { commit: [committed ? 1 : 0] };
   }
-  const { workspace: _, ...outputs } = await runner.run(op, c.attributes, given, c.control);
+  const outputs = await runner.run(op, c.attributes, given, c.control);
+  delete outputs.workspace;
   return outputs;
 }
 
