@@ -47,6 +47,8 @@ for await (const epoch of run.fit(train, { epochs: 2, validation: test, progress
 await run.save('lenet.safetensors');
 
 await using model = await load('lenet.safetensors', { batch: 16 });
-const [first] = await Array.fromAsync(data.batches(test, { batch: 5, shuffle: false }));
-const answers = await model.classify(first!.x, { top: 3 });
-answers.forEach((top, i) => console.log(`a ${first!.target[i]}:`, top));
+for await (const { x, target } of data.batches(test, { batch: 5, shuffle: false })) {
+  const answers = await model.classify(x, { top: 3 });
+  answers.forEach((top, i) => console.log(`a ${target[i]}:`, top));
+  break;
+}

@@ -42,10 +42,7 @@ await using outside = await network.trainer({ batch: 64, optimizer, loss: 'exter
 for await (const batch of batches(set, { batch: 64, epochs: 3 })) {
   const y = await outside.forward(batch.x);
   const count = y.data.length;
-  const dy = Float32Array.from(
-    y.data,
-    (v, i) => (2 * (Number(v) - Number(batch.target[i]))) / count,
-  );
+  const dy = Float32Array.from(y.data, (v, i) => (2 * (v - batch.target[i]!)) / count);
   await outside.backward(dy);
   const { step } = await outside.update();
   if (step % 32 === 0) console.log(`external step ${step}`);

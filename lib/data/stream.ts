@@ -72,9 +72,9 @@ export function fromAsyncIterable(
       for (let i = 0; i < indices.length; i++) {
         if (indices[i] !== position) throw noRandomAccess(indices[i] as number, position);
         signal?.throwIfAborted();
-        const { done, value } = await iterator.next();
-        if (done) return i;
-        put(value, i, into);
+        const next = await iterator.next();
+        if (next.done) return i;
+        put(next.value, i, into);
         position++;
       }
       return indices.length;

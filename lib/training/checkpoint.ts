@@ -2,7 +2,8 @@
  * A checkpoint: a safetensors file with the parameters and running statistics under their names, the
  * optimizer's slots as `optimizer/<slot>/<parameter>`, and one metadata key, `striate`.
  */
-import { FormatError, StriateError } from '../errors.js';
+import type { StriateError } from '../errors.js';
+import { FormatError } from '../errors.js';
 import { SafetensorsFile, writeSafetensors, type HostTensor } from '../formats/safetensors.js';
 import type { Json } from '../graph/layer.js';
 import type { Preprocess } from '../program/preprocess.js';
@@ -108,7 +109,9 @@ function parseHeader(path: string, text: string | undefined): CheckpointHeader {
     isCount(data.sample) &&
     typeof header.network === 'object' &&
     header.network !== null &&
-    (header.classes === null || Array.isArray(header.classes));
+    (header.precision === 'float32' || header.precision === 'float64') &&
+    (header.classes === null || isListOf(header.classes, 'string')) &&
+    (header.preprocess === null || isPreprocess(header.preprocess));
   if (!sound) throw damaged(path);
   return header as unknown as CheckpointHeader;
 }
@@ -129,6 +132,17 @@ function damaged(path: string, cause?: unknown): StriateError {
     remedy: 'Use another checkpoint.',
     cause,
   });
+}
+
+function isListOf(value: unknown, type: 'string' | 'number'): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === type);
+}
+
+function isPreprocess(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { scale, mean, std } = value as Record<string, unknown>;
+  const numbers = [scale, mean, std].filter((item) => item !== undefined);
+  return numbers.every((item) => typeof item === 'number' || isListOf(item, 'number'));
 }
 
 function isCount(value: unknown): value is number {

@@ -258,10 +258,10 @@ class Feed {
   }
 
   private async fetch(slot: 0 | 1): Promise<Batch | undefined> {
-    // One turn of the event loop a step, so that a fit never starves timers and sockets.
-    await new Promise((resolve) => setImmediate(resolve));
     const batch = await this.reader.read();
     if (batch) this.learner.stage(slot, batch);
+    // One turn of the event loop a step, so that a fit never starves timers and sockets.
+    await new Promise((resolve) => setImmediate(resolve));
     return batch;
   }
 }

@@ -103,10 +103,20 @@ Executable::Executable(OpenDevice& owner, ExecutableDescription description)
       instructions_.push_back({&op, views_.size()});
       views_.resize(views_.size() + instruction.operands.size());
       checkInstruction(i, d.batch);
-      if (d.batch != 1) checkInstruction(i, 1);
+      if (d.batch != 1) checkSmallest(i);
     } catch (const Error& error) {
       throw named(error, i, instruction.label);
     }
+  }
+}
+
+void Executable::checkSmallest(std::size_t number) {
+  try {
+    checkInstruction(number, 1);
+  } catch (const Error& error) {
+    checkInstruction(number, 2);
+    least_ = 2;
+    leastReason_ = named(error, number, description_.instructions[number].label).what();
   }
 }
 
@@ -187,6 +197,7 @@ void Executable::check(const Run& run) const {
   if (run.n < 1 || run.n > description_.batch)
     throw Error(ErrorCode::InvalidArgument, "n is " + std::to_string(run.n) + "; the planned batch is " +
                                                 std::to_string(description_.batch));
+  if (run.n < least_) throw Error(ErrorCode::InvalidArgument, "a batch of one does not fit: " + leastReason_);
   requireArgument(run.begin <= run.end && run.end <= instructions_.size(),
                   "begin and end are a range of the instructions");
   for (int output : run.outputs)

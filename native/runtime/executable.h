@@ -75,7 +75,7 @@ struct RunResult {
 class Executable {
  public:
   // Checks every operand against its region and every instruction against its op's rules, for the
-  // planned batch and for a batch of one. Errors name the instruction.
+  // planned batch and for the smallest. Errors name the instruction.
   Executable(OpenDevice& owner, ExecutableDescription description);
 
   std::size_t instructionCount() const { return instructions_.size(); }
@@ -102,6 +102,8 @@ class Executable {
     std::size_t firstView = 0;
   };
   void checkInstruction(std::size_t number, std::int64_t n);
+  // A batch of one, or of two where a rule forbids one (batch normalisation of vectors).
+  void checkSmallest(std::size_t number);
   void resolve(std::int64_t n, int slot);
   void resolveInstruction(std::size_t number, std::int64_t n, int slot);
 
@@ -109,6 +111,8 @@ class Executable {
   ExecutableDescription description_;
   std::vector<Step> instructions_;
   std::vector<View> views_;
+  std::int64_t least_ = 1;
+  std::string leastReason_;
   std::int64_t resolvedBatch_ = 0;
   int resolvedSlot_ = -1;
   std::atomic<bool> failed_{false};

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import * as data from '../../lib/data/index.js';
 import { sampleArrays } from '../../lib/data/dataset.js';
-import { StriateError } from '../../lib/errors.js';
+import type { StriateError } from '../../lib/errors.js';
 import { errorOf } from '../support/errors.js';
 
 function idx(axes: number[], values: number[]): Buffer {

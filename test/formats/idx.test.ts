@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { StriateError } from '../../lib/errors.js';
+import type { StriateError } from '../../lib/errors.js';
 import { readIdx } from '../../lib/formats/idx.js';
 import { codeOf, errorOf } from '../support/errors.js';
 
