@@ -1,5 +1,5 @@
-// Maximum pooling and its gradient; see ops/max_pool2d.h. Inner loops run over channels; windows of 2x2
-// and 3x3 that lie in the volume as a whole are unrolled.
+// Maximum pooling and its gradient; see ops/max_pool2d.h. Vectors hold channels; the best so far and
+// its index stay in registers. Whole windows of 2x2 and 3x3 are unrolled.
 #include "ops/max_pool2d.h"
 
 #include "cpu/rows.h"
@@ -8,66 +8,70 @@ namespace striate::cpu::STRIATE_ISA {
 
 using ops::MaxPool2d;
 using ops::WindowAxis;
+using ops::WindowSweep;
 
 namespace {
 // Stands in for the type of the switches where none are wanted.
 struct NoSwitch {};
 
-template <class I>
-STRIATE_HD void note(I* switches, std::int64_t i, std::int32_t index) {
-  if constexpr (!__is_same(I, NoSwitch)) switches[i] = I(index);
+// Switches as lane indices: one byte each where windows are small, int32 above.
+template <class T, class I>
+STRIATE_HD void putSwitches(I* to, Index<T> index, Whole) {
+  if constexpr (sizeof(I) == 1) storeBytes<T>(to, index);
+  else
+    for (int i = 0; i < kLanes<T>; ++i) to[i] = I(index[i]);
+}
+template <class T, class I>
+STRIATE_HD void putSwitches(I* to, Index<T> index, Part part) {
+  for (std::int64_t i = 0; i < part.count; ++i) to[i] = I(index[i]);
+}
+template <class T, class I>
+STRIATE_HD Index<T> loadSwitches(const I* from, Whole) {
+  if constexpr (sizeof(I) == 1) return loadBytes<T>(from);
+  Index<T> index = {};
+  for (int i = 0; i < kLanes<T>; ++i) index[i] = from[i];
+  return index;
+}
+template <class T, class I>
+STRIATE_HD Index<T> loadSwitches(const I* from, Part part) {
+  Index<T> index = {};
+  for (std::int64_t i = 0; i < part.count; ++i) index[i] = from[i];
+  return index;
+}
+template <class T>
+STRIATE_HD Index<T> splatIndex(std::int64_t value) {
+  return Index<T>{} + IndexLane<T>(value);
 }
 
-// An R x S window at x over all channels.
-template <int R, int S, bool Add, class T, class I>
-STRIATE_HD void wholeWindow(const T* x, std::int64_t rowPitch, std::int64_t pixelPitch,
-                            std::int64_t channels, T* y, I* switches) {
-  STRIATE_LANES
-  for (std::int64_t c = 0; c < channels; ++c) {
-    T best = x[c];
-    std::int32_t winner = 0;
-#pragma GCC unroll 16
-    for (int i = 1; i < R * S; ++i) {
-      const T value = x[i / S * rowPitch + i % S * pixelPitch + c];
-      const bool wins = MaxPool2d::wins(value, best);
-      best = wins ? value : best;
-      winner = wins ? i : winner;
-    }
-    put<Add>(y[c], best);
-    note(switches, c, winner);
-  }
-}
+// The part of a window that lies in the volume: rows [r0, r1), columns [s0, s1).
+struct Extent {
+  std::int64_t r0, r1, s0, s1;
+};
+// A window that lies in the volume as a whole, its size known when compiled.
+template <int R, int S>
+struct WholeWindow {
+  static constexpr std::int64_t r0 = 0, r1 = R, s0 = 0, s1 = S;
+};
 
-// Rows [r0, r1) and columns [s0, s1) of a window whose row 0, column 0 would stand at x.
-template <bool Add, class T, class I>
-STRIATE_HD void anyWindow(const T* x, std::int64_t rowPitch, std::int64_t pixelPitch, std::int64_t sizeW,
-                          std::int64_t r0, std::int64_t r1, std::int64_t s0, std::int64_t s1,
-                          std::int64_t channels, T* y, I* switches) {
-  constexpr int kBlock = 64;
-  T best[kBlock];
-  std::int32_t winner[kBlock];
-  for (std::int64_t c0 = 0; c0 < channels; c0 += kBlock) {
-    const std::int64_t count = smaller(kBlock, channels - c0);
-    const T* first = x + r0 * rowPitch + s0 * pixelPitch + c0;
-    for (std::int64_t c = 0; c < count; ++c) {
-      best[c] = first[c];
-      winner[c] = std::int32_t(r0 * sizeW + s0);
-    }
-    for (std::int64_t r = r0; r < r1; ++r)
-      for (std::int64_t s = r == r0 ? s0 + 1 : s0; s < s1; ++s) {
-        const T* from = x + r * rowPitch + s * pixelPitch + c0;
-        const std::int32_t index = std::int32_t(r * sizeW + s);
-        for (std::int64_t c = 0; c < count; ++c) {
-          const bool wins = MaxPool2d::wins(from[c], best[c]);
-          best[c] = wins ? from[c] : best[c];
-          winner[c] = wins ? index : winner[c];
-        }
+// One window over all channels; row r0, column s0 of it stands at x. The rule is MaxPool2d::wins.
+template <bool Add, class E, class T, class I>
+STRIATE_HD void window(const E& e, std::int64_t sizeW, const T* x, std::int64_t rowPitch,
+                       std::int64_t pixelPitch, std::int64_t channels, T* y, I* switches) {
+  forEachVector<T, !Add>(channels, [&](std::int64_t c, auto lanes) {
+    Vector<T> best = load(x + c, lanes);
+    Index<T> winner = splatIndex<T>(e.r0 * sizeW + e.s0);
+#pragma GCC unroll 4
+    for (std::int64_t r = e.r0; r < e.r1; ++r)
+#pragma GCC unroll 4
+      for (std::int64_t s = e.s0; s < e.s1; ++s) {
+        const Vector<T> value = load(x + (r - e.r0) * rowPitch + (s - e.s0) * pixelPitch + c, lanes);
+        const Index<T> wins = ~(value <= best) & (best == best);
+        best = wins ? value : best;
+        winner = wins ? splatIndex<T>(r * sizeW + s) : winner;
       }
-    for (std::int64_t c = 0; c < count; ++c) {
-      put<Add>(y[c0 + c], best[c]);
-      note(switches, c0 + c, winner[c]);
-    }
-  }
+    put<Add>(y + c, best, lanes);
+    if constexpr (!__is_same(I, NoSwitch)) putSwitches<T>(switches + c, winner, lanes);
+  });
 }
 
 template <bool Add, class T, class I>
@@ -81,20 +85,18 @@ STRIATE_HD void forward(ThreadPool& threads, const MaxPool2d::Attributes& a, con
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / P, p = i % P;
       for (std::int64_t q = 0; q < Q; ++q) {
-        // Row 0, column 0 of the window; outside the volume where it hangs over the border.
-        const std::int64_t origin = (n * H + rows.start(p)) * W + columns.start(q);
+        const Extent e = {rows.first(p) - rows.start(p), rows.last(p) - rows.start(p),
+                          columns.first(q) - columns.start(q), columns.last(q) - columns.start(q)};
+        const T* from = at<T>(x, (n * H + rows.first(p)) * W + columns.first(q));
         T* to = at<T>(y, i * Q + q);
         I* index = switches + (__is_same(I, NoSwitch) ? 0 : (i * Q + q) * C);
-        if ((two || three) && rows.whole(p) && columns.whole(q)) {
-          const T* from = at<T>(x, origin);
-          if (two) wholeWindow<2, 2, Add>(from, rowPitch, x.pitch, C, to, index);
-          else wholeWindow<3, 3, Add>(from, rowPitch, x.pitch, C, to, index);
-          continue;
-        }
-        const std::int64_t r0 = rows.first(p) - rows.start(p), s0 = columns.first(q) - columns.start(q);
-        const T* from = at<T>(x, origin + r0 * W + s0) - r0 * rowPitch - s0 * x.pitch;
-        anyWindow<Add>(from, rowPitch, x.pitch, a.sizeW, r0, rows.last(p) - rows.start(p), s0,
-                       columns.last(q) - columns.start(q), C, to, index);
+        const bool whole = rows.whole(p) && columns.whole(q);
+        if (two && whole)
+          window<Add>(WholeWindow<2, 2>(), 2, from, rowPitch, x.pitch, C, to, index);
+        else if (three && whole)
+          window<Add>(WholeWindow<3, 3>(), 3, from, rowPitch, x.pitch, C, to, index);
+        else
+          window<Add>(e, a.sizeW, from, rowPitch, x.pitch, C, to, index);
       }
     }
   });
@@ -104,14 +106,49 @@ STRIATE_HD void forward(ThreadPool& threads, const MaxPool2d::Attributes& a, con
 template <int Count, bool Add, class T, class I>
 STRIATE_HD void gather(const T* const (&dy)[Count], const I* const (&switches)[Count],
                        const std::int32_t (&index)[Count], std::int64_t channels, T* dx) {
-  STRIATE_LANES
-  for (std::int64_t c = 0; c < channels; ++c) {
-    T sum = std::int32_t(switches[0][c]) == index[0] ? dy[0][c] : T(0);
+  forEachVector<T, !Add>(channels, [&](std::int64_t c, auto lanes) {
+    Vector<T> sum = {};
 #pragma GCC unroll 4
-    for (int k = 1; k < Count; ++k)
-      sum += std::int32_t(switches[k][c]) == index[k] ? dy[k][c] : T(0);
-    put<Add>(dx[c], sum);
-  }
+    for (int k = 0; k < Count; ++k) {
+      const Index<T> own = loadSwitches<T>(switches[k] + c, lanes) == splatIndex<T>(index[k]);
+      sum += own ? load(dy[k] + c, lanes) : Vector<T>{};
+    }
+    put<Add>(dx + c, sum, lanes);
+  });
+}
+
+// Windows of 2x2 that tile the volume (a last odd row or column belongs to none): each writes its four
+// pixels of dx, so that dy and switches are read once.
+template <bool Add, class T, class I>
+STRIATE_HD void backwardTiles(ThreadPool& threads, const View& dy, const View& switchView, const View& dx) {
+  const std::int64_t H = dx.size[1], W = dx.size[2], C = dx.size[3], P = dy.size[1], Q = dy.size[2];
+  const I* switches = switchView.as<I>();
+  const auto zero = [&](std::int64_t begin, std::int64_t end) {
+    if constexpr (!Add)
+      for (std::int64_t pixel = begin; pixel < end; ++pixel)
+        for (std::int64_t c = 0; c < C; ++c) at<T>(dx, pixel)[c] = T(0);
+  };
+  forEachPiece(threads, dx.size[0] * P, 2 * W * C, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t n = i / P, p = i % P, top = (n * H + 2 * p) * W, bottom = top + W;
+      for (std::int64_t q = 0; q < Q; ++q) {
+        const T* from = at<T>(dy, i * Q + q);
+        const I* won = switches + (i * Q + q) * C;
+        T* const to[4] = {at<T>(dx, top + 2 * q), at<T>(dx, top + 2 * q + 1), at<T>(dx, bottom + 2 * q),
+                          at<T>(dx, bottom + 2 * q + 1)};
+        forEachVector<T, !Add>(C, [&](std::int64_t c, auto lanes) {
+          const Vector<T> gradient = load(from + c, lanes);
+          const Index<T> winner = loadSwitches<T>(won + c, lanes);
+#pragma GCC unroll 4
+          for (int k = 0; k < 4; ++k)
+            put<Add>(to[k] + c, winner == splatIndex<T>(k) ? gradient : Vector<T>{}, lanes);
+        });
+      }
+      zero(top + 2 * Q, bottom);
+      zero(bottom + 2 * Q, bottom + W);
+      if (p == P - 1) zero(bottom + W, (n + 1) * H * W);
+    }
+  });
 }
 
 template <bool Add, class T, class I>
@@ -119,13 +156,18 @@ STRIATE_HD void backward(ThreadPool& threads, const MaxPool2d::Attributes& a, co
                          const View& switchView, const View& dx) {
   const WindowAxis rows = windowRows(a, dx, dy), columns = windowColumns(a, dx, dy);
   const std::int64_t H = dx.size[1], W = dx.size[2], C = dx.size[3], P = dy.size[1], Q = dy.size[2];
+  if (a.sizeH == 2 && a.sizeW == 2 && a.strideH == 2 && a.strideW == 2 && a.padTop == 0 &&
+      a.padLeft == 0 && H >= 2 * P && W >= 2 * Q)
+    return backwardTiles<Add, T, I>(threads, dy, switchView, dx);
   const I* switches = switchView.as<I>();
   forEachPiece(threads, dx.size[0] * H, W * C, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t n = i / H, h = i % H;
       const std::int64_t p0 = rows.firstOutput(h), p1 = rows.lastOutput(h);
+      WindowSweep sweep;
       for (std::int64_t w = 0; w < W; ++w) {
-        const std::int64_t q0 = columns.firstOutput(w), q1 = columns.lastOutput(w);
+        sweep.reach(columns, w);
+        const std::int64_t q0 = sweep.first, q1 = sweep.last;
         T* to = at<T>(dx, i * W + w);
         const auto output = [&](std::int64_t p, std::int64_t q) { return (n * P + p) * Q + q; };
         const auto place = [&](std::int64_t p, std::int64_t q) {

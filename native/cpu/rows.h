@@ -97,6 +97,41 @@ STRIATE_HD void map(ThreadPool& threads, const View& a, const View& b, const Vie
   });
 }
 
+// A vector of a run of elements: whole, or the tail's first `count` lanes.
+struct Whole {};
+struct Part {
+  std::int64_t count;
+};
+template <class T>
+STRIATE_HD Vector<T> load(const T* from, Whole) {
+  return load(from);
+}
+template <class T>
+STRIATE_HD Vector<T> load(const T* from, Part part) {
+  return loadPartial(from, part.count);
+}
+template <bool Add, class T>
+STRIATE_HD void put(T* to, Vector<T> value, Whole) {
+  if constexpr (Add) store(to, load(to) + value);
+  else store(to, value);
+}
+template <bool Add, class T>
+STRIATE_HD void put(T* to, Vector<T> value, Part part) {
+  if constexpr (Add) storePartial(to, loadPartial(to, part.count) + value, part.count);
+  else storePartial(to, value, part.count);
+}
+
+// Calls body(i, Whole() or Part) for the vectors of `count` elements. With `Again` the tail is a whole
+// vector that overlaps the one before it, where there is one: allowed when nothing is added to.
+template <class T, bool Again, class Body>
+STRIATE_HD void forEachVector(std::int64_t count, const Body& body) {
+  std::int64_t i = 0;
+  for (; i + kLanes<T> <= count; i += kLanes<T>) body(i, Whole());
+  if (i == count) return;
+  if (Again && count >= kLanes<T>) body(count - kLanes<T>, Whole());
+  else body(i, Part{count - i});
+}
+
 // Vectors [C] meet volumes: with few channels several pixels are taken as one wide row, so that the inner
 // loops stay long. A vector repeats along the row with period C; the last row of a range may be shorter.
 struct WideRows {

@@ -94,6 +94,48 @@ STRIATE_HD void storePartial(float* to, Vector<float> v, std::int64_t count) {
 }
 #endif
 
+// Integers as wide as T, one for each lane: what comparing vectors gives.
+template <class T>
+using Index = decltype(Vector<T>{} < Vector<T>{});
+template <class T>
+using IndexLane = __typeof__(Index<T>{}[0] + 0);
+
+// kLanes<T> unsigned bytes as an index, and back. (GCC 12 takes a general conversion apart.)
+template <class T>
+STRIATE_HD Index<T> loadBytes(const std::uint8_t* from) {
+  Index<T> index = {};
+  for (int i = 0; i < kLanes<T>; ++i) index[i] = from[i];
+  return index;
+}
+template <class T>
+STRIATE_HD void storeBytes(std::uint8_t* to, Index<T> index) {
+  for (int i = 0; i < kLanes<T>; ++i) to[i] = static_cast<std::uint8_t>(index[i]);
+}
+#if defined(__AVX512F__)
+template <>
+STRIATE_HD Index<float> loadBytes<float>(const std::uint8_t* from) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return reinterpret_cast<Index<float>>(_mm512_maskz_cvtepu8_epi32(0xffff, bytes));
+}
+template <>
+STRIATE_HD void storeBytes<float>(std::uint8_t* to, Index<float> index) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm512_maskz_cvtepi32_epi8(0xffff, reinterpret_cast<__m512i>(index)));
+}
+#elif defined(__AVX2__)
+template <>
+STRIATE_HD Index<float> loadBytes<float>(const std::uint8_t* from) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return reinterpret_cast<Index<float>>(_mm256_cvtepu8_epi32(bytes));
+}
+template <>
+STRIATE_HD void storeBytes<float>(std::uint8_t* to, Index<float> index) {
+  const __m256i all = reinterpret_cast<__m256i>(index);
+  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
+}
+#endif
+
 STRIATE_HD constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 STRIATE_HD constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 STRIATE_HD constexpr std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }

@@ -50,6 +50,16 @@ struct WindowAxis {
   }
 };
 
+// The windows [first, last) that cover row h, for rising h: the same as firstOutput and lastOutput,
+// without their divisions.
+struct WindowSweep {
+  std::int64_t first = 0, last = 0;
+  STRIATE_HD void reach(const WindowAxis& axis, std::int64_t h) {
+    while (last < axis.outputs && axis.start(last) <= h) ++last;
+    while (first < last && axis.start(first) + axis.size <= h) ++first;
+  }
+};
+
 // The two axes of a pooling whose attributes have the common names.
 template <class Attributes>
 STRIATE_HD WindowAxis windowRows(const Attributes& a, const View& x, const View& y) {
