@@ -13,13 +13,11 @@ template <class T>
 struct FilterGradient {
   using B = Blocks<T>;
   using Columns = WindowColumns<T>;
-  using Piece = typename Columns::Piece;
-  static constexpr std::int64_t kRows = 224 / B::MR * B::MR;                        // of dw in a tile
-  static constexpr std::int64_t kColumns = 2048 / std::int64_t(sizeof(T));          // of dw in a tile
-  static constexpr std::int64_t kSums = kRows / B::MR * Columns::kPanelStride;      // packed A
-  static_assert(kRows * (sizeof(Piece) + sizeof(std::int64_t)) +
-                    (kSums + B::KC * kColumns) * sizeof(T) <=
-                ThreadPool::kScratchBytes);
+  // Columns of dw in a tile: its packed part of dy stays in the second-level cache.
+  static constexpr std::int64_t kColumns = 1024 / std::int64_t(sizeof(T));
+  // Elements of x and dy that all tiles go over before any goes on: they stay in the last-level cache.
+  static constexpr std::int64_t kCached = std::int64_t(1) << 20;
+  static_assert((Columns::kPanelSize + B::KC * kColumns) * sizeof(T) <= ThreadPool::kScratchBytes);
 
   Columns x;  // group 0
   std::int64_t groups;
@@ -37,30 +35,36 @@ struct FilterGradient {
 
   void run(ThreadPool& threads) const {
     const std::int64_t perGroup = filters / groups, sums = rows * filters + filters;
-    const std::int64_t panels = ceilDivide(rows, B::MR);
-    const std::int64_t columnParts = ceilDivide(perGroup, kColumns);
-    // Splits share the packing of dy better than smaller tiles do.
-    std::int64_t rowParts = larger(1, ceilDivide(rows, kRows));
-    const std::int64_t splits =
-        smaller(ops::Conv2d::filterSplits(sums),
-                larger(1, smaller(ceilDivide(kTasks, rowParts * columnParts * groups), windows / (B::KC / 2))));
-    rowParts = larger(rowParts, smaller(ceilDivide(kTasks, columnParts * groups * splits), panels / 4));
-    const std::int64_t tiles = rowParts * columnParts * groups;
+    const std::int64_t columnParts = ceilDivide(perGroup, kColumns), columnTiles = columnParts * groups;
+    // Splits come first: they share the packing of dy, which tiles of rows repeat.
+    const std::int64_t splits = smaller(ops::Conv2d::filterSplits(sums),
+                                        larger(1, smaller(ceilDivide(kTasks, columnTiles), windows / (B::KC / 2))));
+    const std::int64_t rowParts =
+        larger(1, smaller(ceilDivide(kTasks, columnTiles * splits), ceilDivide(rows, B::MR) / 4));
+    const std::int64_t tiles = rowParts * columnTiles;
     const Cut rowCut{rows, B::MR, rowParts}, columnCut{perGroup, B::NR, columnParts};
     const Cut split{windows, 1, splits};
+    const std::int64_t fitting = larger(kCached / (x.windows.source.channels * groups + filters), B::KC);
+    const std::int64_t passes = rowParts * columnParts == 1 ? 1 : ceilDivide(ceilDivide(windows, splits), fitting);
 
-    threads.forEach(tiles * splits, [&](std::int64_t task, int worker) {
-      const std::int64_t part = task / tiles, tile = task % tiles;
-      const std::int64_t group = tile / (rowParts * columnParts);
-      const std::int64_t rowPart = tile / columnParts % rowParts, columnPart = tile % columnParts;
-      T* partial = splits == 1 ? nullptr : workspace + part * sums;
-      const std::int64_t n = columnCut.begin(columnPart), k = group * perGroup + n;
-      multiplyPart({rowCut.begin(rowPart), rowCut.begin(rowPart + 1), n, columnCut.begin(columnPart + 1),
-                    split.begin(part), split.begin(part + 1)},
-                   group, partial ? partial + k : dw ? dw + k : nullptr, partial ? filters : dwPitch,
-                   !partial && addToDw, rowPart > 0 || !db ? nullptr : partial ? partial + rows * filters + k : db + k,
-                   !partial && addToDb, threads.scratch(worker));
-    });
+    for (std::int64_t pass = 0; pass < passes; ++pass)
+      threads.forEach(tiles * splits, [&](std::int64_t task, int worker) {
+        const std::int64_t part = task / tiles, tile = task % tiles;
+        const std::int64_t group = tile / (rowParts * columnParts);
+        const std::int64_t rowPart = tile / columnParts % rowParts, columnPart = tile % columnParts;
+        const std::int64_t n = columnCut.begin(columnPart), k = group * perGroup + n;
+        const std::int64_t window = split.begin(part);
+        const Cut section{split.begin(part + 1) - window, 1, passes};
+        const Range range{rowCut.begin(rowPart), rowCut.begin(rowPart + 1), n, columnCut.begin(columnPart + 1),
+                          window + section.begin(pass), window + section.begin(pass + 1)};
+        if (range.window == range.windowEnd) return;
+        const bool whole = splits == 1, first = section.begin(pass) == 0;
+        T* const partial = workspace + part * sums;
+        const Sums to{whole ? dw : partial, whole ? dwPitch : filters, !first || (whole && addToDw)};
+        const Sums toDb{rowPart > 0 || !db ? nullptr : whole ? db : partial + rows * filters, 0,
+                        !first || (whole && addToDb)};
+        multiplyRange(range, group, to.from(k), toDb.from(k), threads.scratch(worker));
+      });
     if (splits > 1) addPartials(threads, splits, sums);
   }
 
@@ -68,35 +72,38 @@ struct FilterGradient {
   struct Range {
     std::int64_t row, rowEnd, n, nEnd, window, windowEnd;
   };
+  struct Sums {
+    T* data;  // null: not wanted
+    std::int64_t pitch;
+    bool add;
+    Sums from(std::int64_t column) const { return {data ? data + column : nullptr, pitch, add}; }
+  };
 
-  // One tile of (partial) sums: `to` is its first column, `toDb` (or null) as well.
-  void multiplyPart(const Range& t, std::int64_t group, T* to, std::int64_t pitch, bool add, T* toDb,
-                    bool addDb, void* scratch) const {
-    const std::int64_t height = t.rowEnd - t.row, width = t.nEnd - t.n, perGroup = filters / groups;
+  void multiplyRange(const Range& t, std::int64_t group, const Sums& to, const Sums& toDb, void* scratch) const {
+    const std::int64_t width = t.nEnd - t.n, perGroup = filters / groups;
     Columns source = x;
     source.windows.source.data += group * source.windows.source.channels;
-    Piece* pieces = static_cast<Piece*>(scratch);
-    std::int64_t* offset = reinterpret_cast<std::int64_t*>(pieces + kRows);
-    T* a = reinterpret_cast<T*>(offset + kRows);
-    T* right = a + kSums;
-    const std::int64_t pieceCount = source.cut(pieces, t.row, height);
-    for (std::int64_t i = 0; i < height; ++i) offset[i] = (t.row + i) * pitch;
+    T* a = static_cast<T*>(scratch);
+    T* right = a + Columns::kPanelSize;
+    std::int64_t offset[B::MR];
 
     const Cut steps{t.windowEnd - t.window, 1, ceilDivide(t.windowEnd - t.window, B::KC)};
     const ForwardFilters<T> gradient{dy + group * perGroup, dyPitch, t.nEnd};
-    for (std::int64_t part = 0; part < steps.parts; ++part) {
-      const std::int64_t window = t.window + steps.begin(part);
-      const std::int64_t count = t.window + steps.begin(part + 1) - window;
+    for (std::int64_t step = 0; step < steps.parts; ++step) {
+      const std::int64_t window = t.window + steps.begin(step);
+      const std::int64_t count = t.window + steps.begin(step + 1) - window;
       for (std::int64_t n = 0; n < width; n += B::NR) {
         T* panel = right + n * count;
         gradient.pack(panel, t.n + n, window, count);
-        if (toDb) sumPanel(panel, count, toDb + n, smaller(B::NR, width - n), addDb || part > 0);
+        if (toDb.data) sumPanel(panel, count, toDb.data + n, smaller(B::NR, width - n), toDb.add || step > 0);
       }
-      if (height == 0) continue;
-      source.pack(a, pieces, pieceCount, window, count);
-      multiplyBlock<T, Packing::Columns>(a, Columns::kPanelStride, height, count,
-                                         {right, count * B::NR, B::NR, nullptr, width}, 0, 0, width,
-                                         {to, add || part > 0, false, nullptr}, offset);
+      for (std::int64_t row = t.row; row < t.rowEnd; row += B::MR) {
+        const std::int64_t height = smaller(B::MR, t.rowEnd - row);
+        for (std::int64_t i = 0; i < height; ++i) offset[i] = (row + i) * to.pitch;
+        source.pack(a, source.cut(row, height), window, count);
+        multiplyBlock<T, Packing::Columns>(a, 0, height, count, {right, count * B::NR, B::NR, nullptr, width}, 0, 0,
+                                           width, {to.data, to.add || step > 0, false, nullptr}, offset);
+      }
     }
   }
 

@@ -119,70 +119,78 @@ struct Windows {
 };
 
 // The same matrix by columns, for the gradient by the filters: rows of A are elements of the filter
-// (r, s, c), the reduction runs over windows. Panels of MR rows, kPanelStride apart; within a panel one
-// group of MR elements a window.
+// (r, s, c), the reduction runs over windows. A panel is MR rows (or fewer), kColumnStride apart for
+// each window.
 template <class T>
 struct WindowColumns {
-  static constexpr std::int64_t kPanelStride =
+  static constexpr std::int64_t kPanelSize =
       std::int64_t(Blocks<T>::KC) * Blocks<T>::kColumnStride + kLanes<T>;
 
   // A part of a panel's rows whose elements are neighbours in the source.
   struct Piece {
     std::int64_t offset;  // in the source, from the window's first pixel
-    std::int64_t y;       // rows below the window's first
-    std::int64_t x;       // columns right of it; of a merged piece, elements
+    std::int64_t y, x;    // rows below and columns right of the window's first pixel
+    std::int64_t skip;    // elements of that pixel that are not meant
     std::int64_t count;
-    std::int64_t target;
+    std::int64_t lane;
+  };
+  struct Panel {
+    Piece piece[Blocks<T>::MR];
+    int pieces;
+    std::int64_t minY, maxY, minX, maxX;  // what the pieces reach
+    std::int64_t reach;                   // elements from the window's first pixel to behind the last
   };
 
   Windows<T> windows;
 
-  // Fills `pieces` (at most one a row) for rows [row, row + rows); returns how many.
-  std::int64_t cut(Piece* pieces, std::int64_t row, std::int64_t rows) const {
+  // Rows [row, row + rows) of A, at most MR.
+  Panel cut(std::int64_t row, std::int64_t rows) const {
     const Source<T>& s = windows.source;
     const bool merge = windows.merged();
     const std::int64_t run = merge ? windows.w.count * s.channels : s.channels;
-    std::int64_t found = 0;
-    for (std::int64_t m = 0; m < rows;) {
-      const std::int64_t element = row + m, panel = m / Blocks<T>::MR, lane = m % Blocks<T>::MR;
-      const std::int64_t step = element % run, tap = element / run;
+    Panel panel;
+    panel.pieces = 0;
+    panel.maxY = panel.maxX = panel.reach = 0;
+    panel.minY = panel.minX = INT64_MAX;
+    for (std::int64_t lane = 0; lane < rows;) {
+      const std::int64_t step = (row + lane) % run, tap = (row + lane) / run;
       const std::int64_t a = merge ? tap : tap / windows.w.count;
-      const std::int64_t b = merge ? 0 : tap % windows.w.count;
-      const std::int64_t count = smaller(smaller(run - step, Blocks<T>::MR - lane), rows - m);
+      const std::int64_t b = merge ? step / s.channels : tap % windows.w.count;
+      const std::int64_t count = smaller(run - step, rows - lane), skip = step % s.channels;
       const std::int64_t y = a * windows.h.delta, x = b * windows.w.delta;
-      pieces[found++] = {(y * s.width + x) * s.pitch + step, y, merge ? step : x, count,
-                         panel * kPanelStride + lane};
-      m += count;
+      const std::int64_t offset = (y * s.width + x) * s.pitch + skip;
+      panel.piece[panel.pieces++] = {offset, y, x, skip, count, lane};
+      panel.minY = smaller(panel.minY, y);
+      panel.maxY = larger(panel.maxY, y);
+      panel.minX = smaller(panel.minX, x);
+      panel.maxX = larger(panel.maxX, x + (skip + count - 1) / s.channels);
+      panel.reach = larger(panel.reach, offset + count);
+      lane += count;
     }
-    return found;
+    return panel;
   }
 
-  // Windows [window, window + count). Windows rise in the outer loop, pieces in the inner one: whole
-  // vectors are written, and what they spoil behind a piece is written later.
-  void pack(T* to, const Piece* pieces, std::int64_t pieceCount, std::int64_t window,
-            std::int64_t count) const {
+  // Windows [window, window + count).
+  void pack(T* to, const Panel& panel, std::int64_t window, std::int64_t count) const {
     const Source<T>& s = windows.source;
     const GatherAxis &h = windows.h, &w = windows.w;
-    const bool merge = windows.merged();
-    const std::int64_t lastY = (h.count - 1) * h.delta, lastX = (w.count - 1) * w.delta;
     std::int64_t j = window % windows.targetWidth;
     std::int64_t i = window / windows.targetWidth % windows.targetHeight;
     std::int64_t image = window / (windows.targetWidth * windows.targetHeight);
-    for (std::int64_t k = 0; k < count; ++k, to += Blocks<T>::kColumnStride) {
-      const std::int64_t y = i * h.step + h.first, x = j * w.step + w.first;
-      const std::int64_t origin = ((image * s.height + y) * s.width + x) * s.pitch;
-      if (y >= 0 && x >= 0 && y + lastY < s.height && x + lastX < s.width) {
-        const T* corner = s.data + origin;
-        if (s.roomy(corner, (lastY * s.width + lastX) * s.pitch + s.channels))
-          for (std::int64_t p = 0; p < pieceCount; ++p)
-            copyVectors(to + pieces[p].target, corner + pieces[p].offset, pieces[p].count);
-        else
-          for (std::int64_t p = 0; p < pieceCount; ++p)
-            copyRun(to + pieces[p].target, corner + pieces[p].offset, pieces[p].count);
-      } else {
-        for (std::int64_t p = 0; p < pieceCount; ++p) packOutside(to, pieces[p], origin, y, x, merge);
-      }
-      if (++j < windows.targetWidth) continue;
+    // Windows of a line whose pieces lie inside its columns.
+    const std::int64_t begin = larger(0, ceilDivide(larger(0, -(w.first + panel.minX)), w.step));
+    const std::int64_t room = s.width - w.first - panel.maxX;
+    const std::int64_t end = room > 0 ? smaller(ceilDivide(room, w.step), windows.targetWidth) : 0;
+    while (count > 0) {
+      const std::int64_t last = smaller(windows.targetWidth, j + count), y = i * h.step + h.first;
+      const std::int64_t line = (image * s.height + y) * s.width;
+      const bool inside = y + panel.minY >= 0 && y + panel.maxY < s.height;
+      const std::int64_t from = inside ? smaller(larger(begin, j), last) : last;
+      const std::int64_t until = inside ? larger(smaller(end, last), from) : last;
+      count -= last - j;
+      to = packEdge(to, panel, line, y, j, from);
+      to = packInside(to, panel, line, from, until);
+      to = packEdge(to, panel, line, y, until, last);
       j = 0;
       if (++i < windows.targetHeight) continue;
       i = 0;
@@ -191,21 +199,46 @@ struct WindowColumns {
   }
 
  private:
-  STRIATE_HD void packOutside(T* to, const Piece& piece, std::int64_t origin, std::int64_t y,
-                              std::int64_t x, bool merge) const {
+  // Whole vectors are written, window after window and piece after piece: what they spoil behind a
+  // piece is written later.
+  STRIATE_HD T* packInside(T* to, const Panel& panel, std::int64_t line, std::int64_t j, std::int64_t end) const {
     const Source<T>& s = windows.source;
-    T* out = to + piece.target;
-    zeroRun(out, piece.count);
-    if (y + piece.y < 0 || y + piece.y >= s.height) return;
-    std::int64_t from = 0, end = piece.count;
-    if (merge) {
-      const std::int64_t begin = x * s.channels + piece.x;
-      from = larger(-begin, 0);
-      end = smaller(s.width * s.channels - begin, end);
-    } else if (x + piece.x < 0 || x + piece.x >= s.width) {
-      return;
+    const std::int64_t step = windows.w.step * s.pitch;
+    std::int64_t at = (line + j * windows.w.step + windows.w.first) * s.pitch;
+    const std::int64_t readable = s.end - s.data - panel.reach - kLanes<T>;
+    if (panel.pieces == 1 && panel.piece[0].count <= kLanes<T>) {
+      const std::int64_t offset = panel.piece[0].offset;
+      for (; j < end && at <= readable; ++j, at += step, to += Blocks<T>::kColumnStride)
+        store(to, load(s.data + (at + offset)));
     }
-    if (from < end) copyRun(out + from, s.data + (origin + piece.offset + from), end - from);
+    for (; j < end && at <= readable; ++j, at += step, to += Blocks<T>::kColumnStride)
+      for (int p = 0; p < panel.pieces; ++p)
+        copyVectors(to + panel.piece[p].lane, s.data + (at + panel.piece[p].offset), panel.piece[p].count);
+    for (; j < end; ++j, at += step, to += Blocks<T>::kColumnStride)
+      for (int p = 0; p < panel.pieces; ++p)
+        copyRun(to + panel.piece[p].lane, s.data + (at + panel.piece[p].offset), panel.piece[p].count);
+    return to;
+  }
+
+  STRIATE_HD T* packEdge(T* to, const Panel& panel, std::int64_t line, std::int64_t y, std::int64_t j,
+                         std::int64_t end) const {
+    const Source<T>& s = windows.source;
+    for (; j < end; ++j, to += Blocks<T>::kColumnStride) {
+      const std::int64_t first = j * windows.w.step + windows.w.first;
+      for (int p = 0; p < panel.pieces; ++p) {
+        const Piece& piece = panel.piece[p];
+        T* out = to + piece.lane;
+        zeroRun(out, piece.count);
+        if (y + piece.y < 0 || y + piece.y >= s.height) continue;
+        // Elements of the piece that lie inside the line: a merged piece may stick out.
+        const std::int64_t x = first + piece.x;
+        const std::int64_t from = x < 0 ? larger(-x * s.channels - piece.skip, 0) : 0;
+        const std::int64_t until = smaller((s.width - x) * s.channels - piece.skip, piece.count);
+        if (from < until)
+          copyRun(out + from, s.data + ((line + first) * s.pitch + piece.offset + from), until - from);
+      }
+    }
+    return to;
   }
 };
 
