@@ -44,7 +44,15 @@ export {
 export type { Plan } from './program/plan.js';
 export type { Summary, SummaryRow } from './reports/summary.js';
 
-export { device, type Device } from './runtime/device.js';
+export {
+  device,
+  devices,
+  type Device,
+  type DeviceListing,
+  type DeviceMemory,
+  type DeviceOptions,
+} from './runtime/device.js';
+export type { Tensor } from './runtime/tensor.js';
 
 export { batches, fromArrays, fromAsyncIterable, split, subset, take } from './data/index.js';
 export type {
@@ -63,7 +71,20 @@ export * as models from './models/index.js';
 
 export type { Epoch, Fit, FitOptions, History } from './training/fit.js';
 export type { Metrics } from './training/metrics.js';
-export { load, type Classification, type LoadOptions, type Model } from './training/model.js';
-export type { Trainer, TrainerOptions } from './training/trainer.js';
+export {
+  load,
+  type Classification,
+  type ClassifyOptions,
+  type LoadOptions,
+  type Model,
+  type Prediction,
+} from './training/model.js';
+export type {
+  StepBatch,
+  StepResult,
+  Trainer,
+  TrainerMemory,
+  TrainerOptions,
+} from './training/trainer.js';
 export { readWeights, Weights, writeWeights } from './training/weights.js';
 export type { HostData, HostDType, HostTensor } from './training/weights.js';
