@@ -206,14 +206,20 @@ struct WindowColumns {
     const std::int64_t step = windows.w.step * s.pitch;
     std::int64_t at = (line + j * windows.w.step + windows.w.first) * s.pitch;
     const std::int64_t readable = s.end - s.data - panel.reach - kLanes<T>;
+    // The next panel wants the next elements of every pixel, a stride that no hardware foresees.
+    const std::int64_t next = panel.piece[0].offset + 2 * Blocks<T>::MR - 1;
     if (panel.pieces == 1 && panel.piece[0].count <= kLanes<T>) {
       const std::int64_t offset = panel.piece[0].offset;
-      for (; j < end && at <= readable; ++j, at += step, to += Blocks<T>::kColumnStride)
+      for (; j < end && at <= readable; ++j, at += step, to += Blocks<T>::kColumnStride) {
+        __builtin_prefetch(s.data + (at + next));
         store(to, load(s.data + (at + offset)));
+      }
     }
-    for (; j < end && at <= readable; ++j, at += step, to += Blocks<T>::kColumnStride)
+    for (; j < end && at <= readable; ++j, at += step, to += Blocks<T>::kColumnStride) {
+      __builtin_prefetch(s.data + (at + next));
       for (int p = 0; p < panel.pieces; ++p)
         copyVectors(to + panel.piece[p].lane, s.data + (at + panel.piece[p].offset), panel.piece[p].count);
+    }
     for (; j < end; ++j, at += step, to += Blocks<T>::kColumnStride)
       for (int p = 0; p < panel.pieces; ++p)
         copyRun(to + panel.piece[p].lane, s.data + (at + panel.piece[p].offset), panel.piece[p].count);
@@ -251,15 +257,18 @@ struct ForwardFilters {
 
   // Rows [k, k + count) of columns [column, column + NR), NR apart; zeros beyond the last column.
   void pack(T* to, std::int64_t column, std::int64_t k, std::int64_t count) const {
-    constexpr int kLane = kLanes<T>;
+    constexpr int kLane = kLanes<T>, kAhead = 16;
     const std::int64_t left = columns - column;
-    for (const T* from = w + k * pitch + column; count > 0; --count, from += pitch, to += Blocks<T>::NR)
+    for (const T* from = w + k * pitch + column; count > 0; --count, from += pitch, to += Blocks<T>::NR) {
+      __builtin_prefetch(from + kAhead * pitch);
+      __builtin_prefetch(from + kAhead * pitch + Blocks<T>::NR - 1);
       for (int v = 0; v < Blocks<T>::NV; ++v) {
         const std::int64_t rest = left - v * kLane;
         store(to + v * kLane,
               rest >= kLane ? load(from + v * kLane)
                             : rest > 0 ? loadPartial(from + v * kLane, rest) : Vector<T>{});
       }
+    }
   }
 };
 
