@@ -140,6 +140,11 @@ export async function device(
   name: DeviceName = 'auto',
   options: DeviceOptions = {},
 ): Promise<Device> {
+  // Opening is quick here, but it is not on every kind of device.
+  return Promise.resolve(choose(name, options));
+}
+
+function choose(name: DeviceName, options: DeviceOptions): Device {
   const cuda = cudaState();
   switch (name) {
     case 'cuda':

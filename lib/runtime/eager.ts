@@ -106,7 +106,7 @@ function readArguments(
     new StriateError('INVALID_ARGUMENT', `${name}: ${what}`, { remedy: `The call is ${form}.` });
   const rest = [...given];
   const last = rest.at(-1);
-  const options: Options = isOptions(last) ? { ...(rest.pop() as Options) } : {};
+  const options: Options = isOptions(last) ? (rest.pop() as Options) : {};
   if (rest.length > wanted.length) throw refuse(`${rest.length} tensors are too many`);
 
   const inputs = new Map<string, Tensor>();
@@ -130,14 +130,17 @@ function readArguments(
     learningRate: 0,
     lossScale: 1,
   };
-  for (const field of controlFields) {
-    const value = options[field];
-    delete options[field];
-    if (value === undefined) continue;
-    if (typeof value !== 'number') throw refuse(`${field} is not a number`);
-    control[field] = value;
+  const own: Options = {};
+  for (const [field, value] of Object.entries(options)) {
+    if (!isControlField(field)) own[field] = value;
+    else if (typeof value === 'number') control[field] = value;
+    else if (value !== undefined) throw refuse(`${field} is not a number`);
   }
-  return { inputs, options, control };
+  return { inputs, options: own, control };
+}
+
+function isControlField(name: string): name is keyof NativeControl {
+  return (controlFields as readonly string[]).includes(name);
 }
 
 function isOptions(value: unknown): value is Options {

@@ -176,12 +176,11 @@ function requireSize(buffer: NativeBuffer, region: Region, program: Program): Na
 
 /** Queued before any run; a failure shows in the first one. */
 function uploadConstants(program: Program, memory: NativeBuffer | null): Promise<unknown> {
-  const writes = program.constants.map(({ offset, data }) => {
+  const writes: Promise<void>[] = [];
+  for (const { offset, data } of program.constants) {
     const bytes = Buffer.from(data, 'base64');
-    return memory === null || bytes.length === 0
-      ? undefined
-      : native(() => memory.write(offset, bytes));
-  });
+    if (memory !== null && bytes.length > 0) writes.push(native(() => memory.write(offset, bytes)));
+  }
   const all = Promise.all(writes);
   all.catch(() => undefined);
   return all;

@@ -167,17 +167,12 @@ Napi::Value DeviceWrap::synchronize(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DeviceWrap::close(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (device_->closed()) {
-    // Closed before: done, or the earlier call's promise will tell; this one need not wait for less.
-    if (!device_->queue().stopping()) return State::of(env).submit(env, std::make_unique<Job>(env, device_));
-    const auto done = Napi::Promise::Deferred::New(env);
-    done.Resolve(env.Undefined());
-    return done.Promise();
-  }
-  auto job = std::make_unique<CloseJob>(env, device_);
+  if (!closing_.IsEmpty()) return closing_.Value();
+  auto job = std::make_unique<CloseJob>(info.Env(), device_);
   device_->refuse();
-  return State::of(env).submit(env, std::move(job));
+  const Napi::Value promise = State::of(info.Env()).submit(info.Env(), std::move(job));
+  closing_ = Napi::Reference<Napi::Promise>::New(promise.As<Napi::Promise>(), 1);
+  return promise;
 }
 
 Napi::Value DeviceWrap::closed(const Napi::CallbackInfo& info) {

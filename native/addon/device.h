@@ -25,6 +25,7 @@ class DeviceWrap : public Wrap<DeviceWrap> {
   Napi::Value closed(const Napi::CallbackInfo& info);
 
   std::shared_ptr<OpenDevice> device_;
+  Napi::Reference<Napi::Promise> closing_;
 };
 
 }  // namespace striate::addon

@@ -43,15 +43,22 @@ PlannedInstruction plannedInstruction(const Napi::Value& value) {
   return instruction;
 }
 
-ExecutableDescription plannedExecutable(const Napi::Value& value, const OpenDevice& device) {
+// `buffers` receives the JavaScript objects of all the memory.
+ExecutableDescription plannedExecutable(const Napi::Value& value, const OpenDevice& device,
+                                        std::vector<Napi::Object>& buffers) {
   const Napi::Env env = value.Env();
+  const auto block = [&](const Napi::Value& buffer, const char* name) {
+    auto found = BufferWrap::block(buffer, device, name);
+    buffers.push_back(buffer.As<Napi::Object>());
+    return found;
+  };
   const Napi::Object fields = object(value, "the description");
   ExecutableDescription description;
   description.batch = integer(fields.Get("batch"), "batch", 1, kMaxBatch);
   const Napi::Array regions = array(fields.Get("regions"), "regions", kMaxRegions);
   for (std::uint32_t i = 0; i < regions.Length(); ++i) {
     const Napi::Value region = regions.Get(i);
-    description.regions.push_back(isNothing(region) ? nullptr : BufferWrap::block(region, device, "a region"));
+    description.regions.push_back(isNothing(region) ? nullptr : block(region, "a region"));
   }
   description.inputRegion = static_cast<int>(integer(fields.Get("inputRegion"), "inputRegion", -1, kMaxRegions));
   const Napi::Value slots = fields.Get("slots");
@@ -59,7 +66,7 @@ ExecutableDescription plannedExecutable(const Napi::Value& value, const OpenDevi
     const Napi::Array pair = array(slots, "slots", 2);
     requireArgument(pair.Length() == 2, "there are two slots or none");
     for (std::uint32_t i = 0; i < 2; ++i)
-      description.slots[i] = BufferWrap::block(pair.Get(i), device, "a slot");
+      description.slots[i] = block(pair.Get(i), "a slot");
   }
   const Napi::Array instructions = array(fields.Get("instructions"), "instructions", kMaxInstructions);
   for (std::uint32_t i = 0; i < instructions.Length(); ++i) {
@@ -96,7 +103,7 @@ class RunJob final : public Job {
     }
     if (timing) {
       Napi::ArrayBuffer times = newArrayBuffer(env, (run_.end - run_.begin) * sizeof(double));
-      run_.times = static_cast<double*>(times.Data());
+      run_.times = static_cast<double*>(times.Data());  // may be null for an empty range
       times_ = Napi::Reference<Napi::ArrayBuffer>::New(times, 1);
     }
     slot_ = executable_->slot(run_.slot);
@@ -121,7 +128,7 @@ class RunJob final : public Job {
     result.Set("outputs", outputs);
     result.Set("committed", Napi::Boolean::New(env, result_.committed));
     result.Set("elapsed", Napi::Number::New(env, result_.elapsed));
-    if (run_.times != nullptr)
+    if (!times_.IsEmpty())
       result.Set("times", Napi::Float64Array::New(env, run_.end - run_.begin, times_.Value(), 0));
     return result;
   }
@@ -151,13 +158,17 @@ Napi::Function ExecutableWrap::define(Napi::Env env) {
 Napi::Value ExecutableWrap::create(Napi::Env env, const std::shared_ptr<OpenDevice>& device,
                                    const Napi::Value& description) {
   device->device();
-  auto executable = std::make_shared<Executable>(*device, plannedExecutable(description, *device));
-  return make(env, State::of(env).executableClass, Payload{device, std::move(executable)});
+  std::vector<Napi::Object> buffers;
+  auto executable = std::make_shared<Executable>(*device, plannedExecutable(description, *device, buffers));
+  return make(env, State::of(env).executableClass,
+              Payload{device, std::move(executable), std::move(buffers)});
 }
 
 ExecutableWrap::ExecutableWrap(const Napi::CallbackInfo& info) : Wrap(info) {
   device_ = payload<Payload>(info).device;
   executable_ = payload<Payload>(info).executable;
+  for (const Napi::Object& buffer : payload<Payload>(info).buffers)
+    buffers_.push_back(Napi::Persistent(buffer));
 }
 
 Executable& ExecutableWrap::executable() const {
@@ -197,6 +208,7 @@ Napi::Value ExecutableWrap::run(const Napi::CallbackInfo& info) {
 
 Napi::Value ExecutableWrap::dispose(const Napi::CallbackInfo& info) {
   executable_.reset();
+  buffers_.clear();
   return info.Env().Undefined();
 }
 

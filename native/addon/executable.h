@@ -25,9 +25,12 @@ class ExecutableWrap : public Wrap<ExecutableWrap> {
   struct Payload {
     std::shared_ptr<OpenDevice> device;
     std::shared_ptr<Executable> executable;
+    std::vector<Napi::Object> buffers;
   };
   std::shared_ptr<OpenDevice> device_;
   std::shared_ptr<Executable> executable_;  // null once disposed
+  // Its memory's objects: the collector leaves them alone as long as the program may run.
+  std::vector<Napi::ObjectReference> buffers_;
 };
 
 }  // namespace striate::addon

@@ -29,17 +29,17 @@ STRIATE_HD T largest(const T* x, std::int64_t count) {
 // Sum of exp(x - max), in double.
 template <class T>
 STRIATE_HD double sumOfExponentials(const T* x, std::int64_t count, T max) {
+  constexpr std::int64_t kBlock = 16 * kPartials;
   double lanes[kPartials] = {};
-  const auto add = [&](const T* from, int n) {
-    T part[kPartials];
-    for (int k = 0; k < kPartials; ++k) part[k] = T(-__builtin_inf());
-    for (int k = 0; k < n; ++k) part[k] = from[k] - max;
-    for (int k = 0; k < kPartials; ++k) part[k] = exponential(part[k]);
-    for (int k = 0; k < kPartials; ++k) lanes[k] += double(part[k]);
-  };
-  std::int64_t i = 0;
-  for (; i + kPartials <= count; i += kPartials) add(x + i, kPartials);
-  if (i < count) add(x + i, int(count - i));
+  T block[kBlock];
+  for (std::int64_t b = 0; b < count; b += kBlock) {
+    const std::int64_t n = smaller(kBlock, count - b);
+    for (std::int64_t i = 0; i < n; ++i) block[i] = exponential(x[b + i] - max);
+    std::int64_t i = 0;
+    for (; i + kPartials <= n; i += kPartials)
+      for (int k = 0; k < kPartials; ++k) lanes[k] += double(block[i + k]);
+    for (int k = 0; i < n; ++i, ++k) lanes[k] += double(block[i]);
+  }
   double sum = 0;
   for (double lane : lanes) sum += lane;
   return sum;

@@ -15,12 +15,19 @@ struct Philox {
   static constexpr std::uint32_t kWeyl0 = 0x9E3779B9u, kWeyl1 = 0xBB67AE85u;
   static constexpr int kRounds = 10;
 
+  // One round, on words that may stand in arrays of many counters.
+  STRIATE_HD static constexpr void round(std::uint32_t& c0, std::uint32_t& c1, std::uint32_t& c2,
+                                         std::uint32_t& c3, std::uint32_t key0, std::uint32_t key1) {
+    const std::uint64_t a = std::uint64_t(kMultiplier0) * c0, b = std::uint64_t(kMultiplier1) * c2;
+    c0 = std::uint32_t(b >> 32) ^ c1 ^ key0;
+    c1 = std::uint32_t(b);
+    c2 = std::uint32_t(a >> 32) ^ c3 ^ key1;
+    c3 = std::uint32_t(a);
+  }
+
   STRIATE_HD static constexpr Philox block(Philox counter, std::uint32_t key0, std::uint32_t key1) {
-    for (int round = 0; round < kRounds; ++round) {
-      const std::uint64_t a = std::uint64_t(kMultiplier0) * counter.word[0];
-      const std::uint64_t b = std::uint64_t(kMultiplier1) * counter.word[2];
-      counter = {{std::uint32_t(b >> 32) ^ counter.word[1] ^ key0, std::uint32_t(b),
-                  std::uint32_t(a >> 32) ^ counter.word[3] ^ key1, std::uint32_t(a)}};
+    for (int i = 0; i < kRounds; ++i) {
+      round(counter.word[0], counter.word[1], counter.word[2], counter.word[3], key0, key1);
       key0 += kWeyl0;
       key1 += kWeyl1;
     }
