@@ -1,7 +1,7 @@
 // What the native ops and their TypeScript twins promise each other and the compiler.
 import { expect } from 'chai';
 import { elements, type Compute, type Numbers, type OpCase } from './ops/cases.js';
-import { difference, tolerances } from './ops/compare.js';
+import { difference, tolerances, expectNone } from './ops/compare.js';
 import { convWorkspace } from '../lib/layers/conv2d.js';
 import { findOp, listOps } from './ops/definitions.js';
 import {
@@ -91,7 +91,7 @@ describe('op contract', () => {
       if (device !== runner) await device.close();
     }
     await runner.close();
-    expect(wrong.join('\n')).to.equal('');
+    expectNone(wrong);
   });
 
   it('the convolutions of large networks have the same workspace on both sides', async () => {
@@ -161,7 +161,7 @@ describe('op contract', () => {
       }
     buffer.dispose();
     await runner.close();
-    expect(wrong.join('\n')).to.equal('');
+    expectNone(wrong);
   }).timeout(20_000);
 
   for (const [compute, instructionSet] of [
@@ -182,7 +182,7 @@ describe('op contract', () => {
                 wrong.push(`${op} ${c.name}: ${name} with ${i + 2} threads`);
         }
       await Promise.all(runners.map((runner) => runner.close()));
-      expect(wrong.join('\n')).to.equal('');
+      expectNone(wrong);
     });
   }
 
@@ -204,7 +204,7 @@ describe('op contract', () => {
           }
     await runner.close();
     await exact.close();
-    expect(wrong.join('\n')).to.equal('');
+    expectNone(wrong);
     // The compiler accumulates into these.
     const gradients = listOps()
       .filter(({ name }) => name.includes('Backward'))
@@ -242,7 +242,7 @@ describe('op contract', () => {
             wrong.push(`${name} ${c.name}: ${output} over ${input}`);
         }
     await runner.close();
-    expect(wrong.join('\n')).to.equal('');
+    expectNone(wrong);
   });
 
   it('the comparison sees a fault', () => {

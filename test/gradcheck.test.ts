@@ -11,6 +11,7 @@ import {
   type OpCase,
   type OpCases,
 } from './ops/cases.js';
+import { expectNone } from './ops/compare.js';
 import { listOps } from './ops/definitions.js';
 import type { OpDefinition } from '../lib/program/op.js';
 import { native, Runner, type Given } from './ops/run.js';
@@ -114,7 +115,7 @@ describe('numeric gradients', () => {
       const wrong: string[] = [];
       for (const c of cases) wrong.push(...(await checkCase(runner, definition, op!, c, found)));
       await runner.close();
-      expect(wrong.join('\n')).to.equal('');
+      expectNone(wrong);
       const floats = native.describeOps().find((o) => o.name === name)!;
       const unchecked = floats.operands.filter(
         (o) => o.role === 'in' && o.name !== 'labels' && !found.has(o.name),

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import '../lib/layers/index.js';
 import type { Numbers, OpCase, OpCases } from './ops/cases.js';
 import { inputsOf, previousOf } from './ops/cases.js';
-import { difference, tolerances } from './ops/compare.js';
+import { difference, tolerances, expectNone } from './ops/compare.js';
 import { native, runCase, Runner } from './ops/run.js';
 import { loadTable } from './ops/table.js';
 
@@ -61,7 +61,7 @@ describe('ops', () => {
             }
           }
           await runner.close();
-          expect(failures.join('\n')).to.equal('');
+          expectNone(failures);
         });
       }
     });

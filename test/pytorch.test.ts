@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { readSafetensors } from '../lib/formats/safetensors.js';
 import type { Compute } from './ops/cases.js';
-import { tolerances } from './ops/compare.js';
+import { tolerances, expectNone } from './ops/compare.js';
 import './ops/definitions.js';
 import { digestDifference } from './ops/digest.js';
 import { runCase, Runner } from './ops/run.js';
@@ -63,7 +63,7 @@ describe('PyTorch', () => {
         }
         await runner.close();
       }
-      expect(failures.join('\n')).to.equal('');
+      expectNone(failures);
     });
   }
 });

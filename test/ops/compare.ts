@@ -46,3 +46,12 @@ export function difference(
   if (norm < tolerance.norm && max < tolerance.max) return undefined;
   return `by norm ${norm.toExponential(2)}, at most ${max.toExponential(2)}; element ${at} is ${actual[at]} instead of ${expected[at]}`;
 }
+
+/** Throws when there are failures, naming the first few. */
+export function expectNone(failures: readonly string[]): void {
+  if (failures.length === 0) return;
+  const shown = failures.slice(0, 8).map((failure) => `\n  ${failure}`);
+  throw new Error(
+    `${failures.length} wrong:${shown.join('')}${failures.length > 8 ? '\n  ...' : ''}`,
+  );
+}
