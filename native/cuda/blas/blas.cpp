@@ -32,7 +32,15 @@ std::string describe(const Multiplication& g) {
 
 }  // namespace
 
-Blas::Blas() : library_(lt::open()) { check(library_.table.Create(&handle_), "cublasLtCreate"); }
+Blas::Blas() : library_(lt::open()) {
+  const lt::Status status = library_.table.Create(&handle_);
+  if (status == lt::kSuccess) return;
+  handle_ = nullptr;
+  if (status != lt::kNotInitialized) check(status, "cublasLtCreate");
+  throw Failure{cudaErrorInitializationError, "cublasLtCreate",
+                "CUBLAS_STATUS_NOT_INITIALIZED from " + library_.path + ", version " + std::to_string(library_.version) +
+                    ": there is no usable GPU or driver, or its memory is full"};
+}
 
 Blas::~Blas() {
   if (handle_ != nullptr) library_.table.Destroy(handle_);

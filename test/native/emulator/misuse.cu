@@ -1,71 +1,21 @@
 // Every misuse that the emulator promises to find, planted in a kernel or a sequence of calls. Each check
 // runs the misuse on a fresh state and compares the finding; the right twin of each must run clean.
 // Prints one line a check and a closing count; exits with 1 when a check fails.
-#include <cstdio>
-#include <cstring>
-#include <functional>
-#include <string>
-#include <vector>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstring>
+
+#include "checks.h"
 #include "cuda/access.h"
-#include "cuda/launch.h"
-#include "emulator/card.h"
-#include "emulator/runtime.h"
 
 using namespace striate;
+using namespace striate::test;
 using cuda::load;
 using cuda::store;
-using emulator::Runtime;
-using emulator::Schedule;
 
 namespace {
-
-int passed = 0, failed = 0;
-
-void report(const std::string& what, bool ok, const std::string& detail) {
-  ok ? ++passed : ++failed;
-  std::printf("%s %s%s%s\n", ok ? "ok  " : "FAIL", what.c_str(), ok || detail.empty() ? "" : ": ", ok ? "" : detail.c_str());
-}
-
-void reset() {
-  Runtime& r = Runtime::instance();
-  r.waitAll();
-  r.sticky = r.last = cudaSuccess;
-  r.finding.clear();
-  r.declared = nullptr;
-  r.faults = {};
-}
-
-// Runs `body` and expects a finding that contains `text` ("" expects none), under every schedule.
-void expect(const std::string& what, const std::string& text, const std::function<void()>& body) {
-  for (const Schedule schedule : {Schedule{Schedule::Order::Forward, 0}, Schedule{Schedule::Order::Reverse, 0},
-                                  Schedule{Schedule::Order::Shuffled, 7}}) {
-    reset();
-    Runtime::instance().schedule = schedule;
-    body();
-    Runtime::instance().waitAll();
-    const std::string found = Runtime::instance().finding;
-    const bool ok = text.empty() ? found.empty() : found.find(text) != std::string::npos;
-    report(what + ", order " + std::to_string(static_cast<int>(schedule.order)), ok, "found '" + found + "'");
-  }
-  reset();
-}
-
-void expectError(const std::string& what, cudaError_t expected, const std::function<cudaError_t()>& body) {
-  reset();
-  const cudaError_t error = body();
-  report(what, error == expected, std::string("returned ") + cudaGetErrorName(error));
-  reset();
-}
-
-float* allocate(std::size_t floats, bool zeroed = true) {
-  void* p = nullptr;
-  cudaMalloc(&p, floats * sizeof(float));
-  if (zeroed) cudaMemset(p, 0, floats * sizeof(float));
-  return static_cast<float*>(p);
-}
-
-cuda::Geometry grid(unsigned blocks, unsigned threads) { return {dim3(blocks), dim3(threads), 0}; }
 
 // --- Kernels ----------------------------------------------------------------------------------------------
 
@@ -264,14 +214,33 @@ void streams() {
     declare();
     cuda::launch<64>("copy", copyKernel, grid(1, 64), compute, x, y, 0);
   });
+  // A copy from pinned memory reads it when it runs: at the last legal moment it sees what came later.
+  for (const auto& [timing, expected] : {std::pair{Timing::Late, 2.0f}, std::pair{Timing::Early, 1.0f}}) {
+    reset();
+    Runtime::instance().timing = timing;
+    host[0] = 1;
+    cudaMemcpyAsync(x, host, 4, cudaMemcpyHostToDevice, copy);
+    host[0] = 2;  // too early
+    cudaStreamSynchronize(copy);
+    const float seen = download(x, 1)[0];
+    report(timing == Timing::Late ? "a pinned buffer changed too early is seen, late" : "a copy runs at once, early",
+           seen == expected, std::to_string(seen));
+    // The host reads the target before it waits: only a copy that ran at once has arrived.
+    reset();
+    Runtime::instance().timing = timing;
+    host[1] = 0;
+    cudaMemcpyAsync(host + 1, x, 4, cudaMemcpyDeviceToHost, copy);
+    const float before = host[1];
+    cudaStreamSynchronize(copy);
+    report(timing == Timing::Late ? "a result read too early is missed, late" : "a result is there at once, early",
+           before == (timing == Timing::Late ? 0.0f : expected) && host[1] == expected, std::to_string(before));
+  }
   reset();
-  host[0] = 1;
-  cudaMemcpyAsync(x, host, 4, cudaMemcpyHostToDevice, copy);
-  host[0] = 2;  // too early: the copy reads pinned memory when it runs
+  float pageable = 1;
+  cudaMemcpyAsync(x, &pageable, 4, cudaMemcpyHostToDevice, copy);
+  pageable = 2;
   cudaStreamSynchronize(copy);
-  float seen = 0;
-  cudaMemcpy(&seen, x, 4, cudaMemcpyDeviceToHost);
-  report("a pinned buffer changed too early is seen", seen == 2, std::to_string(seen));
+  report("pageable memory is read before the call returns", download(x, 1)[0] == 1, std::to_string(download(x, 1)[0]));
 
   reset();
   cudaGraph_t graph = nullptr;
@@ -287,9 +256,12 @@ void streams() {
   for (int i = 0; i < 64; ++i) host[i] = static_cast<float>(i);
   cudaGraphLaunch(exec, compute);
   cudaStreamSynchronize(compute);
-  float result[64];
-  cudaMemcpy(result, y, 256, cudaMemcpyDeviceToHost);
+  const std::vector<float> result = download(y, 64);
   report("a graph of two nodes replays", captured && nodes == 2 && result[63] == 63, std::to_string(nodes));
+  host[63] = 7;
+  cudaGraphLaunch(exec, compute);
+  cudaStreamSynchronize(compute);
+  report("a replay reads pinned memory anew", download(y, 64)[63] == 7, std::to_string(download(y, 64)[63]));
   cudaGraphExecDestroy(exec);
   cudaGraphDestroy(graph);
 
@@ -317,6 +289,77 @@ void streams() {
   cudaStreamDestroy(copy);
   cudaStreamDestroy(compute);
   cudaFree(x);
+  cudaFree(y);
+}
+
+// A step is captured once; what changes from step to step lies in a block of device memory.
+struct StepControl {
+  float rate;
+  int commit;
+};
+__global__ void __launch_bounds__(64) steppedKernel(const StepControl* control, float* y) {
+  if (load(&control->commit) != 0) store(y + threadIdx.x, load(static_cast<const float*>(y) + threadIdx.x) + load(&control->rate));
+}
+
+void replays() {
+  float* const y = allocate(64);
+  auto* const control = reinterpret_cast<StepControl*>(allocate(2));
+  cudaStream_t stream = nullptr;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  cudaDeviceSynchronize();
+  reset();
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t exec = nullptr;
+  cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal);
+  cuda::launch<64>("stepped", steppedKernel, grid(1, 64), stream, static_cast<const StepControl*>(control), y);
+  cudaStreamEndCapture(stream, &graph);
+  cudaGraphInstantiate(&exec, graph, 0);
+  report("capturing runs nothing", download(y, 1)[0] == 0, std::to_string(download(y, 1)[0]));
+  for (const StepControl step : {StepControl{0.5f, 1}, StepControl{8.0f, 0}, StepControl{0.25f, 1}}) {
+    cudaMemcpyAsync(control, &step, sizeof step, cudaMemcpyHostToDevice, stream);
+    cudaGraphLaunch(exec, stream);
+  }
+  cudaStreamSynchronize(stream);
+  const std::vector<float> sums = download(y, 64);
+  report("replays read the changed control block", sums[0] == 0.75f && sums[63] == 0.75f, std::to_string(sums[0]));
+  const auto graphs = Runtime::instance().counts.graphLaunches;
+  report("graph launches are counted", graphs >= 3, std::to_string(graphs));
+  cudaGraphExecDestroy(exec);
+  cudaGraphDestroy(graph);
+  cudaStreamDestroy(stream);
+  cudaFree(control);
+  cudaFree(y);
+}
+
+// --- The host and device memory ----------------------------------------------------------------------------------
+
+// How a child process ends that runs `body`: the number of its signal, or 0.
+int signalOf(const std::function<void()>& body) {
+  std::fflush(stdout);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGSEGV, SIG_DFL);
+    std::signal(SIGBUS, SIG_DFL);
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+void hostAccess() {
+  float* const y = allocate(64);
+  volatile float* const device = y;
+  reset();
+  const int reading = signalOf([&] { (void)*device; });
+  report("the host reads device memory and faults", reading == SIGSEGV || reading == SIGBUS, std::to_string(reading));
+  const int writing = signalOf([&] { *device = 1; });
+  report("the host writes device memory and faults", writing == SIGSEGV || writing == SIGBUS, std::to_string(writing));
+  const int copying = signalOf([&] { std::memset(y, 0, 4); });
+  report("memset of device memory faults", copying == SIGSEGV || copying == SIGBUS, std::to_string(copying));
+  const int neither = signalOf([] {});
+  report("a child that touches nothing ends well", neither == 0, std::to_string(neither));
   cudaFree(y);
 }
 
@@ -389,10 +432,9 @@ int main() {
   kernels();
   limits();
   streams();
+  replays();
+  hostAccess();
   faults();
   counting();
-  report("nothing is left allocated", emulator::card().memory.blocks() == 0,
-         std::to_string(emulator::card().memory.blocks()));
-  std::printf("%d passed, %d failed\n", passed, failed);
-  return failed == 0 ? 0 : 1;
+  return finish();
 }
