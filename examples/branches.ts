@@ -30,7 +30,7 @@ const x = input([28, 28, 1]);
 const stem = relu()(batchNorm()(conv2d({ filters: 8, size: 3, padding: 1, bias: false })(x)));
 const top = globalAvgPool2d()(block(block(stem, 8), 16, 2));
 const residual = network(x, dense({ units: 10 })(top), { fit: 'crop' });
-console.log(residual.summary());
+console.log(String(residual.summary()));
 
 const { train, test } = await data.mnist();
 await using run = await residual.trainer({

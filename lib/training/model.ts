@@ -20,7 +20,7 @@ import { initialValues } from './initial.js';
 import type { Metrics } from './metrics.js';
 import { Mutex } from './mutex.js';
 import { Predictor } from './predictor.js';
-import { compileSettings, Programs, type ProgramSettings } from './programs.js';
+import { compileSettings, likelyType, Programs, type ProgramSettings } from './programs.js';
 import { deviceFor, endsOf } from './setup.js';
 import { Slabs } from './slabs.js';
 import { TargetRules } from './targets.js';
@@ -43,11 +43,11 @@ export interface LoadOptions {
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
   const { header, weights } = await readCheckpoint(path, { slots: false });
   const network = Network.fromJSON(header.network);
-  endsOf(network);
+  const { input } = endsOf(network);
   const { batch = 16 } = options;
   const { precision, classes, preprocess } = header;
   const settings = { batch, precision, preprocess: preprocess ?? undefined };
-  const layout = compileInference(network, compileSettings(settings, 'float32'));
+  const layout = compileInference(network, compileSettings(settings, likelyType(input)));
   const values = initialValues(network, header.seed, precision, { weights, missing: undefined });
   const ownsDevice = typeof options.device !== 'object';
   const device = await deviceFor(options);

@@ -1,4 +1,5 @@
 import type { Network } from '../graph/network.js';
+import type { Shape } from '../graph/shape.js';
 import type { Loss } from '../losses/loss.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import {
@@ -56,7 +57,17 @@ export function trainingProgram(
   });
 }
 
+type Kind = 'train' | 'evaluate' | 'infer';
 type Compile = (inputDtype: ImageType) => Program;
+
+function kindOf({ kind }: Program): Kind {
+  return kind === 'external' ? 'train' : kind;
+}
+
+/** The type in which images of this shape most likely come: the one compiled for first. */
+export function likelyType(input: Shape): ImageType {
+  return input.length === 3 ? 'uint8' : 'float32';
+}
 
 /** Programs on a device over the same slabs, compiled when first asked for; one for each image type. */
 export class Programs {
@@ -94,11 +105,14 @@ export class Programs {
     this.#made.clear();
   }
 
-  #get(kind: string, type: ImageType, compile: Compile): Executable {
+  #get(kind: Kind, type: ImageType, compile: Compile): Executable {
     const key = `${kind} ${type}`;
     const known = this.#made.get(key);
     if (known) return known;
-    const executable = new Executable(this.device, compile(type), this.slabs.buffers);
+    const [images] = this.layout.inputs;
+    const isLayout = kindOf(this.layout) === kind && images?.dtype === type;
+    const program = isLayout ? this.layout : compile(type);
+    const executable = new Executable(this.device, program, this.slabs.buffers);
     this.#made.set(key, executable);
     return executable;
   }

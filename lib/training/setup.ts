@@ -9,7 +9,7 @@ import type { Program } from '../program/program.js';
 import { device as openDevice, type Device } from '../runtime/device.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { initialValues } from './initial.js';
-import { trainingProgram, type TrainingSettings } from './programs.js';
+import { likelyType, trainingProgram, type TrainingSettings } from './programs.js';
 import { Slabs, type Floats } from './slabs.js';
 import { convertData, type HostTensor } from './weights.js';
 
@@ -63,7 +63,7 @@ export async function setUp(network: Network, options: TrainerOptions): Promise<
     options.resume === undefined ? undefined : await readCheckpoint(options.resume);
   const settings = settingsFor(options, checkpoint);
   const seed = options.seed ?? checkpoint?.header.seed ?? 0;
-  const layout = trainingProgram(network, settings, 'float32');
+  const layout = trainingProgram(network, settings, likelyType(endsOf(network).input));
   if (checkpoint) checkResumed(checkpoint, network, layout, settings, seed);
   const { weights, missing } = options;
   const values = initialValues(network, seed, settings.precision, {
