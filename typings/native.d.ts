@@ -42,7 +42,7 @@ export interface NativeDeviceOptions {
 export interface NativeDevice {
   info(): { kind: string; name: string; threads: number; instructionSet: string };
   memory(): {
-    /** Live bytes and blocks by category. */
+      /** Live bytes and blocks by category; the device's own is `scratch`. */
     categories: Record<string, { bytes: number; blocks: number }>;
     allocated: number;
     peak: number;
@@ -56,7 +56,7 @@ export interface NativeDevice {
   createExecutable(description: NativeExecutableDescription): NativeExecutable;
   /** Resolves when all that was queued before has run. */
   synchronize(): Promise<void>;
-  /** Waits for the queue, frees everything. Later calls throw DISPOSED. */
+  /** Waits for the queue, frees everything. Later calls throw DISPOSED, but for `memory` and `close`. */
   close(): Promise<void>;
   readonly closed: boolean;
 }
@@ -66,7 +66,7 @@ export interface NativeBuffer {
   /** Copies the source before it returns; resolves when it stands in device memory. */
   write(byteOffset: number, source: ArrayBufferView): Promise<void>;
   read(byteOffset: number, byteLength: number): Promise<ArrayBuffer>;
-  /** Blocks the thread until the queue has run dry. */
+  /** Blocks the thread until the queue has run dry; then copies. */
   readSync(byteOffset: number, byteLength: number): ArrayBuffer;
   fill(byteOffset: number, byteLength: number, value: number): Promise<void>;
   /** Frees when the work queued before has run. Twice is harmless. */
@@ -100,11 +100,11 @@ export interface NativeExecutableDescription {
   batch: number;
   /** Memory by region number; null for the input region. */
   regions: (NativeBuffer | null)[];
-  /** The region that the two staging slots stand for, and the slots. */
+  /** The region that the two staging slots stand for, and the slots; -1 and null without inputs. */
   inputRegion: number;
   slots: [NativeBuffer, NativeBuffer] | null;
   instructions: NativeInstruction[];
-  /** Where the inputs lie in a slot: byte offset, bytes = perImage * n + fixed, and labels' exclusive bound (int32 only; 0: unchecked). */
+  /** Where the inputs lie in a slot: bytes = perImage * n + fixed. */
   inputs: { byteOffset: number; fixed: number; perImage: number }[];
   /** What a run may return: bytes = perImage * n + fixed. */
   outputs: { region: number; byteOffset: number; fixed: number; perImage: number }[];

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { NativeDevice } from '../../typings/native.js';
 import { StriateError } from '../errors.js';
+import { parseBytes } from '../program/plan.js';
 import type { DType } from '../program/program.js';
 import { addon } from './addon.js';
 import { cudaState } from './cuda.js';
@@ -14,8 +15,8 @@ export type DeviceName = 'auto' | 'cpu' | 'cuda';
 export interface DeviceOptions {
   /** Threads that compute; default: one for each core that the process may use. */
   threads?: number;
-  /** Most bytes that the device may hold; default: no limit of its own. */
-  memoryLimit?: number;
+  /** Most that the device may hold, in bytes or as `'2GB'`; default: no limit of its own. */
+  memoryLimit?: number | string;
   /**
    * `'baseline'`, `'avx2'` or `'avx512'`; default: the environment variable `STRIATE_INSTRUCTION_SET`,
    * or else the best that the processor has.
@@ -179,7 +180,8 @@ export function devices(): DeviceListing[] {
 }
 
 function open(options: DeviceOptions, reason: string): Device {
-  const { threads = 0, memoryLimit = 0 } = options;
+  const { threads = 0, memoryLimit: limit = 0 } = options;
+  const memoryLimit = typeof limit === 'string' ? parseBytes(limit) : limit;
   const instructionSet = options.instructionSet ?? (process.env.STRIATE_INSTRUCTION_SET || 'best');
   const opened = native(() =>
     addon().createDevice({ kind: 'cpu', threads, memoryLimit, instructionSet }),

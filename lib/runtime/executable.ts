@@ -19,6 +19,7 @@ import type { Device } from './device.js';
 import { dtypeOf, elementsOver, nativeAccesses, nativeDTypes, type Elements } from './elements.js';
 import { native, nativeAsync } from './errors.js';
 import { nativeOp, packAttributes } from './native-ops.js';
+import { explainOutOfMemory } from './out-of-memory.js';
 
 /** Memory that outlives the executable and may be shared with others: slabs, or an arena. */
 export type SharedMemory = Readonly<Partial<Record<Region, NativeBuffer | null>>>;
@@ -90,7 +91,11 @@ export class Executable {
       this.#native = native(() => device.native.createExecutable(description));
     } catch (error) {
       for (const buffer of owned) buffer.dispose();
-      throw error;
+      const given = Object.values(shared).reduce(
+        (sum, buffer) => sum + (buffer?.byteLength ?? 0),
+        0,
+      );
+      throw explainOutOfMemory(error, device, program, given);
     }
     this.#owned = owned;
   }

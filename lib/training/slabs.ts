@@ -4,6 +4,7 @@ import type { Program, ProgramParameter } from '../program/program.js';
 import { slotOffset } from '../program/slabs.js';
 import type { Device } from '../runtime/device.js';
 import { native, nativeAsync } from '../runtime/errors.js';
+import { explainOutOfMemory } from '../runtime/out-of-memory.js';
 import { Weights } from './weights.js';
 
 export type Floats = Float32Array | Float64Array;
@@ -35,7 +36,7 @@ export class Slabs {
       this.buffers = Object.fromEntries(buffers) as Record<Slab, NativeBuffer | null>;
     } catch (error) {
       for (const buffer of made) buffer.dispose();
-      throw error;
+      throw explainOutOfMemory(error, device, layout, 0);
     }
   }
 

@@ -1,5 +1,8 @@
 import { expect } from 'chai';
-import '../../lib/layers/index.js';
+import { OutOfDeviceMemoryError } from '../../lib/errors.js';
+import { sequential } from '../../lib/graph/sequential.js';
+import { conv2d, dense, flatten } from '../../lib/layers/index.js';
+import { compileInference } from '../../lib/program/compile.js';
 import type { Program } from '../../lib/program/program.js';
 import { device, type Device } from '../../lib/runtime/device.js';
 import { Executable } from '../../lib/runtime/executable.js';
@@ -141,6 +144,28 @@ describe('executable', () => {
     const broken = program();
     broken.instructions[0]!.operands[3]!.shape = [1, 1];
     expect(() => new Executable(d, broken)).to.throw(/images normalize \(instruction 0\)/);
+  });
+
+  it('says what a program that does not fit asks for, and what would fit', async () => {
+    await using small = await device('cpu', { threads: 1, memoryLimit: '1.5MiB' });
+    const net = sequential(
+      [16, 16, 4],
+      [conv2d({ filters: 8, size: 3 }), flatten(), dense({ units: 2 })],
+    );
+    const compile = (batch: number): Program => compileInference(net, { batch });
+    let error: OutOfDeviceMemoryError | undefined;
+    try {
+      new Executable(small, compile(1000));
+    } catch (thrown) {
+      error = thrown as OutOfDeviceMemoryError;
+    }
+    expect(error).to.be.instanceOf(OutOfDeviceMemoryError);
+    expect(error!.message).to.match(/a batch of 1000 takes \d+ bytes: .*activations \d+/);
+    const largest = error!.details!.largestBatch as number;
+    expect(largest).to.be.within(1, 999);
+    new Executable(small, compile(largest)).dispose();
+    expect(() => new Executable(small, compile(largest + 1))).to.throw(OutOfDeviceMemoryError);
+    expect(small.memory().blocks).to.equal(1);
   });
 
   it('shares memory that it is given, and leaves it alone', async () => {
