@@ -42,7 +42,7 @@ export interface NativeDeviceOptions {
 export interface NativeDevice {
   info(): { kind: string; name: string; threads: number; instructionSet: string };
   memory(): {
-      /** Live bytes and blocks by category; the device's own is `scratch`. */
+    /** Live bytes and blocks by category; the device's own are `scratch`. */
     categories: Record<string, { bytes: number; blocks: number }>;
     allocated: number;
     peak: number;
@@ -52,7 +52,12 @@ export interface NativeDevice {
   /** Memory of `bytes` bytes, zeroed. */
   allocate(bytes: number, category: string): NativeBuffer;
   /** One op, in the order of the calls; resolves when it has run. Eager tensors are made of this. */
-  execute(op: number, attributes: Uint8Array, operands: (NativeOperand | null)[], control: NativeControl): Promise<void>;
+  execute(
+    op: number,
+    attributes: Uint8Array,
+    operands: (NativeOperand | null)[],
+    control: NativeControl,
+  ): Promise<void>;
   createExecutable(description: NativeExecutableDescription): NativeExecutable;
   /** Resolves when all that was queued before has run. */
   synchronize(): Promise<void>;
