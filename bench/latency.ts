@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { count } from '../lib/cli/options.js';
 import { data, device as openDevice, models, sgd, softmaxCrossEntropy } from '../lib/index.js';
-import { timeCalls } from './native-calls.js';
+import { timeCalls, type LongestCalls } from './native-calls.js';
 import { quantile } from './statistics.js';
 
 interface LatencyOptions {
@@ -47,10 +47,14 @@ async function lateness(work: Promise<unknown>): Promise<Lateness> {
   };
 }
 
-async function fitFor(seconds: number, threads: number): Promise<{ own: Lateness; calls: object }> {
+async function fitFor(
+  seconds: number,
+  threads: number,
+): Promise<{ own: Lateness; calls: LongestCalls }> {
   const { train } = await data.mnist();
   await using device = await openDevice('cpu', { threads });
-  const calls = timeCalls(device.native);
+  const calls: LongestCalls = {};
+  Object.assign(device, { native: timeCalls(device.native, calls) });
   await using trainer = await models.lenet().trainer({
     device,
     batch: 64,

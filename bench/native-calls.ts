@@ -1,31 +1,26 @@
 import type { NativeDevice } from '../typings/native.js';
 
+/** The longest time in milliseconds that each method held the calling thread. */
+export type LongestCalls = Record<string, number>;
+
 /**
- * Measures every call of the addon's objects from now on. The answer is filled while calls are made:
- * the longest time in milliseconds that each method held the calling thread.
+ * The same device, whose calls, and those of the executables that it makes, are measured into
+ * `longest`. Buffers are handed out as they are: the addon takes back its own objects only.
  */
-export function timeCalls(device: NativeDevice): Record<string, number> {
-  const longest: Record<string, number> = {};
-  const seen = new WeakSet();
-  const wrap = (object: object): void => {
-    const prototype = Object.getPrototypeOf(object) as Record<string, unknown>;
-    if (seen.has(prototype)) return;
-    seen.add(prototype);
-    for (const [name, property] of Object.entries(Object.getOwnPropertyDescriptors(prototype))) {
-      const method: unknown = property.value;
-      if (name === 'constructor' || typeof method !== 'function') continue;
-      prototype[name] = function (this: unknown, ...args: unknown[]): unknown {
-        const start = performance.now();
-        const result: unknown = method.apply(this, args);
-        longest[name] = Math.max(longest[name] ?? 0, performance.now() - start);
-        // Buffers and executables are objects of the addon too.
-        if (typeof result === 'object' && result !== null && /^(create|allocate)/.test(name)) {
-          wrap(result);
-        }
-        return result;
-      };
-    }
-  };
-  wrap(device);
-  return longest;
+export function timeCalls(device: NativeDevice, longest: LongestCalls): NativeDevice {
+  const measured = <Target extends object>(target: Target): Target =>
+    new Proxy(target, {
+      get(_, name) {
+        const property: unknown = Reflect.get(target, name, target);
+        if (typeof property !== 'function') return property;
+        return (...args: unknown[]): unknown => {
+          const start = performance.now();
+          const result: unknown = property.apply(target, args);
+          const key = String(name);
+          longest[key] = Math.max(longest[key] ?? 0, performance.now() - start);
+          return key === 'createExecutable' ? measured(result as object) : result;
+        };
+      },
+    });
+  return measured(device);
 }
