@@ -17,8 +17,8 @@ struct Extent {
   std::int64_t h0, h1, w0, w1;
 };
 
-// The sum over a window of `Count` vectors of channels. Each row of the window is summed by itself, then
-// the rows, so that rounding stays small for windows that cover a whole volume.
+// The sum over a window of `Count` vectors of channels. Each row of the window is summed by itself,
+// then the rows, so that rounding stays small for windows that cover a whole volume.
 template <int Count, bool Add, class T, class Lanes>
 STRIATE_HD void window(const Extent& e, const T* x, std::int64_t rowPitch, std::int64_t pixelPitch,
                        T factor, T* y, Lanes lanes) {
@@ -37,16 +37,19 @@ STRIATE_HD void window(const Extent& e, const T* x, std::int64_t rowPitch, std::
 }
 
 template <bool Add, class T>
-STRIATE_HD void forward(ThreadPool& threads, const AvgPool2d::Attributes& a, const View& x, const View& y) {
+STRIATE_HD void forward(ThreadPool& threads, const AvgPool2d::Attributes& a, const View& x,
+                        const View& y) {
   const WindowAxis rows = windowRows(a, x, y), columns = windowColumns(a, x, y);
   const std::int64_t H = x.size[1], W = x.size[2], C = x.size[3], P = y.size[1], Q = y.size[2];
   const std::int64_t rowPitch = W * x.pitch;
-  // A piece is some rows of outputs of one channel block, so that a global average runs in parallel too.
+  // A piece is some rows of outputs of one channel block, so that a global average runs in parallel
+  // too.
   const std::int64_t blocks = ceilDivide(C, kBlock);
   const std::int64_t work = Q * smaller(C, kBlock) * a.sizeH * a.sizeW;
   forEachPiece(threads, x.size[0] * P * blocks, work, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t row = i / blocks, c0 = i % blocks * kBlock, count = smaller(kBlock, C - c0);
+      const std::int64_t row = i / blocks, c0 = i % blocks * kBlock,
+                         count = smaller(kBlock, C - c0);
       const std::int64_t n = row / P, p = row % P;
       for (std::int64_t q = 0; q < Q; ++q) {
         const Extent e = {rows.first(p), rows.last(p), columns.first(q), columns.last(q)};
@@ -73,7 +76,8 @@ STRIATE_HD void spread(const T* dy, T factor, std::int64_t channels, T* dx) {
 }
 
 template <bool Add, class T>
-STRIATE_HD void backward(ThreadPool& threads, const AvgPool2d::Attributes& a, const View& dy, const View& dx) {
+STRIATE_HD void backward(ThreadPool& threads, const AvgPool2d::Attributes& a, const View& dy,
+                         const View& dx) {
   const WindowAxis rows = windowRows(a, dx, dy), columns = windowColumns(a, dx, dy);
   const std::int64_t H = dx.size[1], W = dx.size[2], C = dx.size[3], P = dy.size[1], Q = dy.size[2];
   forEachPiece(threads, dx.size[0] * H, W * C, [&](std::int64_t begin, std::int64_t end) {
@@ -108,8 +112,10 @@ void avg_pool2d(const Call& call) {
   forFloatType(from.dtype, [&](auto type) {
     using T = decltype(type);
     choose(to.accumulates(), [&](auto add) {
-      if (call.op == AvgPool2d::Forward) forward<add.value, T>(threads, attributes, from, to);
-      else backward<add.value, T>(threads, attributes, from, to);
+      if (call.op == AvgPool2d::Forward)
+        forward<add.value, T>(threads, attributes, from, to);
+      else
+        backward<add.value, T>(threads, attributes, from, to);
     });
   });
 }

@@ -1,6 +1,6 @@
-// Batch normalisation; see ops/batch_norm.h. Two passes over memory each way: sums by channel, then the
-// volume. The first pass cuts the pixels into parts and a part into chunks of a few rows: a chunk is
-// summed in the element type, chunks and parts are combined in double, in order.
+// Batch normalisation; see ops/batch_norm.h. Two passes over memory each way: sums by channel, then
+// the volume. The first pass cuts the pixels into parts and a part into chunks of a few rows: a
+// chunk is summed in the element type, chunks and parts are combined in double, in order.
 #include "ops/batch_norm.h"
 
 #include "cpu/rows.h"
@@ -11,8 +11,8 @@ namespace striate::cpu::STRIATE_ISA {
 using ops::BatchNorm;
 
 namespace {
-constexpr std::int64_t kChunkRows = 64;    // rows that are summed in the element type
-constexpr std::int64_t kBlock = 128;       // channels, or wide-row elements, that are summed at a time
+constexpr std::int64_t kChunkRows = 64;  // rows that are summed in the element type
+constexpr std::int64_t kBlock = 128;  // channels, or wide-row elements, that are summed at a time
 constexpr std::int64_t kPartPixels = 256;  // fewest pixels that make a part of their own
 static_assert(WideRows::kWidth <= kBlock);
 
@@ -37,7 +37,9 @@ struct Workspace {
   std::int64_t channels;
 
   STRIATE_HD Workspace(const View& v, std::int64_t c) : sums(v.as<double>()), channels(c) {}
-  STRIATE_HD double* part(std::int64_t p, int which) const { return sums + (2 * p + which) * channels; }
+  STRIATE_HD double* part(std::int64_t p, int which) const {
+    return sums + (2 * p + which) * channels;
+  }
   template <class T>
   STRIATE_HD T* vector(int which) const {
     return reinterpret_cast<T*>(sums + (2 * BatchNorm::kParts + which) * channels);
@@ -52,8 +54,9 @@ STRIATE_HD void addTo(double* totals, const T* sums, std::int64_t width, std::in
 }
 
 // Mean and M2 of pixels [begin, end) and of the channels that `width` elements from c0 on hold. The
-// elements of a column of a chunk are taken relative to the first of them. As it is one of those summed,
-// its square distance from their mean is at most M2, so what cancels stays within kChunkRows roundings.
+// elements of a column of a chunk are taken relative to the first of them. As it is one of those
+// summed, its square distance from their mean is at most M2, so what cancels stays within
+// kChunkRows roundings.
 template <class T>
 STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin, std::int64_t end,
                         std::int64_t c0, std::int64_t width, double* mean, double* m2) {
@@ -129,8 +132,8 @@ STRIATE_HD void forEachPart(ThreadPool& threads, const Split& split, const Body&
 
 // y from x by channel vectors mean, scale and beta.
 template <class T>
-STRIATE_HD void apply(ThreadPool& threads, const View& x, const View& y, const T* mean, const T* scale,
-                      const T* beta) {
+STRIATE_HD void apply(ThreadPool& threads, const View& x, const View& y, const T* mean,
+                      const T* scale, const T* beta) {
   const WideRows rows(x.channels(), x.dense() && y.dense());
   choose(y.accumulates(), [&](auto add) {
     forEachPiece(threads, x.pixels(), x.channels(), [&](std::int64_t begin, std::int64_t end) {
@@ -197,7 +200,8 @@ template <class T>
 STRIATE_HD void inference(const Call& call, double epsilon) {
   const View* v = call.views;
   const View &x = v[0], &y = v[5];
-  const T *gamma = v[1].as<T>(), *beta = v[2].as<T>(), *mean = v[3].as<T>(), *variance = v[4].as<T>();
+  const T *gamma = v[1].as<T>(), *beta = v[2].as<T>(), *mean = v[3].as<T>(),
+          *variance = v[4].as<T>();
   // Without a workspace the scales stand on the stack, some channels at a time.
   const auto channelsOf = [](View view, std::int64_t c0, std::int64_t count) {
     view.data = view.as<T>() + c0;
@@ -210,8 +214,8 @@ STRIATE_HD void inference(const Call& call, double epsilon) {
     T scale[kMost];
     for (std::int64_t c = 0; c < count; ++c)
       scale[c] = T(double(gamma[c0 + c]) / squareRoot(double(variance[c0 + c]) + epsilon));
-    apply(call.context.threads, channelsOf(x, c0, count), channelsOf(y, c0, count), mean + c0, scale,
-          beta + c0);
+    apply(call.context.threads, channelsOf(x, c0, count), channelsOf(y, c0, count), mean + c0,
+          scale, beta + c0);
   }
 }
 
@@ -230,7 +234,8 @@ STRIATE_HD void backward(const Call& call, double epsilon) {
                 workspace.part(part, 0) + c0, workspace.part(part, 1) + c0);
   });
 
-  T *scale = workspace.vector<T>(0), *offset = workspace.vector<T>(1), *slope = workspace.vector<T>(2);
+  T *scale = workspace.vector<T>(0), *offset = workspace.vector<T>(1),
+    *slope = workspace.vector<T>(2);
   const double pixels = double(x.pixels());
   double* sumDy = workspace.part(0, 0);
   double* sumProduct = workspace.part(0, 1);
@@ -252,9 +257,8 @@ STRIATE_HD void backward(const Call& call, double epsilon) {
     });
   };
   give(dbeta, [&](std::int64_t c) { return sumDy[c]; });
-  give(dgamma, [&](std::int64_t c) {
-    return sumProduct[c] / squareRoot(double(variance[c]) + epsilon);
-  });
+  give(dgamma,
+       [&](std::int64_t c) { return sumProduct[c] / squareRoot(double(variance[c]) + epsilon); });
   if (!dx) return;
 
   const WideRows rows(channels, x.dense() && dy.dense() && dx.dense());
@@ -297,10 +301,14 @@ void batch_norm(const Call& call) {
   forFloatType(call.views[0].dtype, [&](auto type) {
     using T = decltype(type);
     switch (call.op) {
-      case BatchNorm::Forward: return forward<T>(call, epsilon);
-      case BatchNorm::Inference: return inference<T>(call, epsilon);
-      case BatchNorm::Backward: return backward<T>(call, epsilon);
-      case BatchNorm::Update: return update<T>(call, attributes.momentum);
+      case BatchNorm::Forward:
+        return forward<T>(call, epsilon);
+      case BatchNorm::Inference:
+        return inference<T>(call, epsilon);
+      case BatchNorm::Backward:
+        return backward<T>(call, epsilon);
+      case BatchNorm::Update:
+        return update<T>(call, attributes.momentum);
     }
   });
 }

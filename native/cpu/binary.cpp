@@ -11,7 +11,8 @@ namespace {
 template <int Kind, class T>
 STRIATE_HD void run(ThreadPool& threads, const View& a, const View& b, const View& y) {
   if (b.rank > 0 || a.rank == 0)
-    return map<T>(threads, a, b, y, [](T left, T right) { return Binary::value<Kind>(left, right); });
+    return map<T>(threads, a, b, y,
+                  [](T left, T right) { return Binary::value<Kind>(left, right); });
   const T scalar = *b.as<T>();
   map<T>(threads, a, y, [=](T left) { return Binary::value<Kind>(left, scalar); });
 }
@@ -24,10 +25,14 @@ void binary(const Call& call) {
   forFloatType(a.dtype, [&](auto type) {
     using T = decltype(type);
     switch (attributes.kind) {
-      case Binary::Add: return run<Binary::Add, T>(threads, a, b, y);
-      case Binary::Sub: return run<Binary::Sub, T>(threads, a, b, y);
-      case Binary::Mul: return run<Binary::Mul, T>(threads, a, b, y);
-      case Binary::Div: return run<Binary::Div, T>(threads, a, b, y);
+      case Binary::Add:
+        return run<Binary::Add, T>(threads, a, b, y);
+      case Binary::Sub:
+        return run<Binary::Sub, T>(threads, a, b, y);
+      case Binary::Mul:
+        return run<Binary::Mul, T>(threads, a, b, y);
+      case Binary::Div:
+        return run<Binary::Div, T>(threads, a, b, y);
     }
   });
 }

@@ -24,7 +24,8 @@ STRIATE_HD void draw(std::int64_t block, int counters, std::int64_t sample, cons
   }
   std::uint32_t key0 = std::uint32_t(key), key1 = std::uint32_t(key >> 32);
   for (int round = 0; round < Philox::kRounds; ++round) {
-    for (int i = 0; i < counters; ++i) Philox::round(c[0][i], c[1][i], c[2][i], c[3][i], key0, key1);
+    for (int i = 0; i < counters; ++i)
+      Philox::round(c[0][i], c[1][i], c[2][i], c[3][i], key0, key1);
     key0 += Philox::kWeyl0;
     key1 += Philox::kWeyl1;
   }
@@ -33,8 +34,8 @@ STRIATE_HD void draw(std::int64_t block, int counters, std::int64_t sample, cons
 }
 
 template <bool Add, class T>
-STRIATE_HD void keep(const std::uint32_t* words, const T* from, std::int64_t count, float rate, T scale,
-                     T* to) {
+STRIATE_HD void keep(const std::uint32_t* words, const T* from, std::int64_t count, float rate,
+                     T scale, T* to) {
   STRIATE_LANES
   for (std::int64_t i = 0; i < count; ++i) {
     const T kept = from[i] * scale;
@@ -62,26 +63,28 @@ void dropout(const Call& call) {
     using T = decltype(type);
     const T scale = Dropout::scale<T>(attributes);
     choose(y.accumulates(), [&](auto add) {
-      forEachPiece(call.context.threads, samples * rowsPerSample * pieces, piece,
-                   [&](std::int64_t begin, std::int64_t end) {
-        std::uint32_t words[kWords];
-        for (std::int64_t i = begin; i < end; ++i) {
-          const std::int64_t row = i / pieces, offset = i % pieces * piece;
-          const std::int64_t sample = row / rowsPerSample;
-          const std::int64_t first = row % rowsPerSample * length + offset;  // within the sample
-          const std::int64_t count = smaller(piece, length - offset);
-          const T* from = whole ? x.as<T>() + row * length + offset : at<T>(x, row, offset);
-          T* to = whole ? y.as<T>() + row * length + offset : at<T>(y, row, offset);
-          std::int64_t done = 0;
-          while (done < count) {
-            const std::int64_t element = first + done, skip = element % 4;
-            const std::int64_t n = smaller(kWords - skip, count - done);
-            draw(element / 4, int(ceilDivide(skip + n, 4)), sample, control, key, words);
-            keep<add.value>(words + skip, from + done, n, rate, scale, to + done);
-            done += n;
-          }
-        }
-      });
+      forEachPiece(
+          call.context.threads, samples * rowsPerSample * pieces, piece,
+          [&](std::int64_t begin, std::int64_t end) {
+            std::uint32_t words[kWords];
+            for (std::int64_t i = begin; i < end; ++i) {
+              const std::int64_t row = i / pieces, offset = i % pieces * piece;
+              const std::int64_t sample = row / rowsPerSample;
+              const std::int64_t first =
+                  row % rowsPerSample * length + offset;  // within the sample
+              const std::int64_t count = smaller(piece, length - offset);
+              const T* from = whole ? x.as<T>() + row * length + offset : at<T>(x, row, offset);
+              T* to = whole ? y.as<T>() + row * length + offset : at<T>(y, row, offset);
+              std::int64_t done = 0;
+              while (done < count) {
+                const std::int64_t element = first + done, skip = element % 4;
+                const std::int64_t n = smaller(kWords - skip, count - done);
+                draw(element / 4, int(ceilDivide(skip + n, 4)), sample, control, key, words);
+                keep<add.value>(words + skip, from + done, n, rate, scale, to + done);
+                done += n;
+              }
+            }
+          });
     });
   });
 }

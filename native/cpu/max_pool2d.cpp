@@ -1,5 +1,5 @@
-// Maximum pooling and its gradient; see ops/max_pool2d.h. Vectors hold channels; the best so far and
-// its index stay in registers. Whole windows of 2x2 and 3x3 are unrolled.
+// Maximum pooling and its gradient; see ops/max_pool2d.h. Vectors hold channels; the best so far
+// and its index stay in registers. Whole windows of 2x2 and 3x3 are unrolled.
 #include "ops/max_pool2d.h"
 
 #include "cpu/rows.h"
@@ -17,7 +17,8 @@ struct NoSwitch {};
 // Switches as lane indices: one byte each where windows are small, int32 above.
 template <class T, class I>
 STRIATE_HD void putSwitches(I* to, Index<T> index, Whole) {
-  if constexpr (sizeof(I) == 1) storeBytes<T>(to, index);
+  if constexpr (sizeof(I) == 1)
+    storeBytes<T>(to, index);
   else
     for (int i = 0; i < kLanes<T>; ++i) to[i] = I(index[i]);
 }
@@ -64,7 +65,8 @@ STRIATE_HD void window(const E& e, std::int64_t sizeW, const T* x, std::int64_t 
     for (std::int64_t r = e.r0; r < e.r1; ++r)
 #pragma GCC unroll 4
       for (std::int64_t s = e.s0; s < e.s1; ++s) {
-        const Vector<T> value = load(x + (r - e.r0) * rowPitch + (s - e.s0) * pixelPitch + c, lanes);
+        const Vector<T> value =
+            load(x + (r - e.r0) * rowPitch + (s - e.s0) * pixelPitch + c, lanes);
         const Index<T> wins = ~(value <= best) & (best == best);
         best = wins ? value : best;
         winner = wins ? splatIndex<T>(r * sizeW + s) : winner;
@@ -75,8 +77,8 @@ STRIATE_HD void window(const E& e, std::int64_t sizeW, const T* x, std::int64_t 
 }
 
 template <bool Add, class T, class I>
-STRIATE_HD void forward(ThreadPool& threads, const MaxPool2d::Attributes& a, const View& x, const View& y,
-                        I* switches) {
+STRIATE_HD void forward(ThreadPool& threads, const MaxPool2d::Attributes& a, const View& x,
+                        const View& y, I* switches) {
   const WindowAxis rows = windowRows(a, x, y), columns = windowColumns(a, x, y);
   const std::int64_t H = x.size[1], W = x.size[2], C = x.size[3], P = y.size[1], Q = y.size[2];
   const std::int64_t rowPitch = W * x.pitch;
@@ -117,10 +119,11 @@ STRIATE_HD void gather(const T* const (&dy)[Count], const I* const (&switches)[C
   });
 }
 
-// Windows of 2x2 that tile the volume (a last odd row or column belongs to none): each writes its four
-// pixels of dx, so that dy and switches are read once.
+// Windows of 2x2 that tile the volume (a last odd row or column belongs to none): each writes its
+// four pixels of dx, so that dy and switches are read once.
 template <bool Add, class T, class I>
-STRIATE_HD void backwardTiles(ThreadPool& threads, const View& dy, const View& switchView, const View& dx) {
+STRIATE_HD void backwardTiles(ThreadPool& threads, const View& dy, const View& switchView,
+                              const View& dx) {
   const std::int64_t H = dx.size[1], W = dx.size[2], C = dx.size[3], P = dy.size[1], Q = dy.size[2];
   const I* switches = switchView.as<I>();
   const auto zero = [&](std::int64_t begin, std::int64_t end) {
@@ -134,8 +137,8 @@ STRIATE_HD void backwardTiles(ThreadPool& threads, const View& dy, const View& s
       for (std::int64_t q = 0; q < Q; ++q) {
         const T* from = at<T>(dy, i * Q + q);
         const I* won = switches + (i * Q + q) * C;
-        T* const to[4] = {at<T>(dx, top + 2 * q), at<T>(dx, top + 2 * q + 1), at<T>(dx, bottom + 2 * q),
-                          at<T>(dx, bottom + 2 * q + 1)};
+        T* const to[4] = {at<T>(dx, top + 2 * q), at<T>(dx, top + 2 * q + 1),
+                          at<T>(dx, bottom + 2 * q), at<T>(dx, bottom + 2 * q + 1)};
         forEachVector<T, !Add>(C, [&](std::int64_t c, auto lanes) {
           const Vector<T> gradient = load(from + c, lanes);
           const Index<T> winner = loadSwitches<T>(won + c, lanes);
@@ -182,7 +185,8 @@ STRIATE_HD void backward(ThreadPool& threads, const MaxPool2d::Attributes& a, co
           const std::int64_t o[2] = {output(p0, q0), output(p0 + 1, q0)};
           gather<4, Add, T, I>(
               {at<T>(dy, o[0]), at<T>(dy, o[0] + 1), at<T>(dy, o[1]), at<T>(dy, o[1] + 1)},
-              {switches + o[0] * C, switches + (o[0] + 1) * C, switches + o[1] * C, switches + (o[1] + 1) * C},
+              {switches + o[0] * C, switches + (o[0] + 1) * C, switches + o[1] * C,
+               switches + (o[1] + 1) * C},
               {place(p0, q0), place(p0, q0 + 1), place(p0 + 1, q0), place(p0 + 1, q0 + 1)}, C, to);
           continue;
         }
@@ -209,8 +213,10 @@ void max_pool2d(const Call& call) {
     using T = decltype(type);
     if (call.op == MaxPool2d::Backward) {
       choose(v[2].accumulates(), [&](auto add) {
-        if (bytes) backward<add.value, T, std::uint8_t>(threads, attributes, v[0], v[1], v[2]);
-        else backward<add.value, T, std::int32_t>(threads, attributes, v[0], v[1], v[2]);
+        if (bytes)
+          backward<add.value, T, std::uint8_t>(threads, attributes, v[0], v[1], v[2]);
+        else
+          backward<add.value, T, std::int32_t>(threads, attributes, v[0], v[1], v[2]);
       });
     } else if (!v[2]) {
       choose(v[1].accumulates(), [&](auto add) {

@@ -8,10 +8,11 @@ namespace striate::cpu::STRIATE_ISA {
 using ops::Normalize;
 
 namespace {
-// Mean and std repeat along rows of several pixels (WideRows); the constants stand in for those left out.
+// Mean and std repeat along rows of several pixels (WideRows); the constants stand in for those
+// left out.
 template <class From, class T>
-STRIATE_HD void run(ThreadPool& threads, const View& x, const View& mean, const View& std, const View& y,
-                    T scale) {
+STRIATE_HD void run(ThreadPool& threads, const View& x, const View& mean, const View& std,
+                    const View& y, T scale) {
   const std::int64_t channels = x.channels();
   const WideRows rows(channels, x.dense() && y.dense());
   choose(mean || std, [&](auto shifted) {
@@ -53,9 +54,12 @@ void normalize(const Call& call) {
   forFloatType(y.dtype, [&](auto type) {
     using T = decltype(type);
     const T scale = T(attributes.scale);
-    if (x.dtype == DType::UInt8) run<std::uint8_t>(threads, x, mean, std, y, scale);
-    else if (x.dtype == DType::Float32) run<float>(threads, x, mean, std, y, scale);
-    else run<T>(threads, x, mean, std, y, scale);
+    if (x.dtype == DType::UInt8)
+      run<std::uint8_t>(threads, x, mean, std, y, scale);
+    else if (x.dtype == DType::Float32)
+      run<float>(threads, x, mean, std, y, scale);
+    else
+      run<T>(threads, x, mean, std, y, scale);
   });
 }
 

@@ -45,7 +45,8 @@ void reduce(const Call& call) {
     threads.forEach(parts, [&](std::int64_t part, int) {
       const std::int64_t begin = part * units / parts, end = (part + 1) * units / parts;
       double partials[kPartials] = {};
-      if (dense) addRow(x.as<T>() + begin, end - begin, partials);
+      if (dense)
+        addRow(x.as<T>() + begin, end - begin, partials);
       else
         for (std::int64_t p = begin; p < end; ++p) addRow(at<T>(x, p), length, partials);
       double sum = 0;
@@ -55,8 +56,10 @@ void reduce(const Call& call) {
     double total = 0;
     for (std::int64_t part = 0; part < parts; ++part) total += sums[part];
     const T value = T(mean ? total / double(x.elements()) : total);
-    if (y.accumulates()) *y.as<T>() += value;
-    else *y.as<T>() = value;
+    if (y.accumulates())
+      *y.as<T>() += value;
+    else
+      *y.as<T>() = value;
   });
 }
 

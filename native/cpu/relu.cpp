@@ -15,7 +15,8 @@ void relu(const Call& call) {
     if (call.op == Relu::Forward)
       map<T>(threads, v[0], v[1], [](T x) { return Relu::value(x); });
     else
-      map<T>(threads, v[0], v[1], v[2], [](T y, T dy) { return Relu::slope(y) > T(0) ? dy : T(0); });
+      map<T>(threads, v[0], v[1], v[2],
+             [](T y, T dy) { return Relu::slope(y) > T(0) ? dy : T(0); });
   });
 }
 

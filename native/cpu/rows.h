@@ -1,11 +1,11 @@
-// How elementwise kernels walk views: dense views as one long row, channel ranges pixel by pixel, cut
-// into pieces whose borders depend on the shape alone.
+// How elementwise kernels walk views: dense views as one long row, channel ranges pixel by pixel,
+// cut into pieces whose borders depend on the shape alone.
 #pragma once
 #include "cpu/kernel.h"
 #include "cpu/simd.h"
 
-// Stands before a loop whose iterations do not touch each other's elements, though an output may be the
-// same buffer as an input: the compiler then vectorises without a check for overlap.
+// Stands before a loop whose iterations do not touch each other's elements, though an output may be
+// the same buffer as an input: the compiler then vectorises without a check for overlap.
 #if defined(__clang__)
 #define STRIATE_LANES _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -24,20 +24,21 @@ STRIATE_HD T* at(const View& v, std::int64_t pixel, std::int64_t channel = 0) {
   return v.as<T>() + pixel * v.pitch + channel;
 }
 
-// Cuts `rows` rows of `elements` elements each into pieces of about kGrain elements; body(begin, end).
+// Cuts `rows` rows of `elements` elements each into pieces of about kGrain elements; body(begin,
+// end).
 template <class Body>
 STRIATE_HD void forEachPiece(ThreadPool& threads, std::int64_t rows, std::int64_t elements,
                              const Body& body) {
   const std::int64_t step = larger(kGrain / larger(elements, 1), 1);
-  threads.forEach(ceilDivide(rows, step), [&](std::int64_t i, int) {
-    body(i * step, smaller((i + 1) * step, rows));
-  });
+  threads.forEach(ceilDivide(rows, step),
+                  [&](std::int64_t i, int) { body(i * step, smaller((i + 1) * step, rows)); });
 }
 
 // Calls body(pixel, channel, count) for runs of `count` elements that are contiguous in every view.
 // All views have the same shape.
 template <int Count, class Body>
-STRIATE_HD void forEachRun(ThreadPool& threads, const View* const (&views)[Count], const Body& body) {
+STRIATE_HD void forEachRun(ThreadPool& threads, const View* const (&views)[Count],
+                           const Body& body) {
   bool dense = true;
   for (const View* v : views) dense = dense && v->dense();
   const std::int64_t pixels = views[0]->pixels(), channels = views[0]->channels();
@@ -59,15 +60,19 @@ struct Choice {
 };
 template <class F>
 STRIATE_HD void choose(bool value, F&& f) {
-  if (value) f(Choice<true>());
-  else f(Choice<false>());
+  if (value)
+    f(Choice<true>());
+  else
+    f(Choice<false>());
 }
 
 // Writes or adds, as the output's access says.
 template <bool Add, class T>
 STRIATE_HD void put(T& to, T value) {
-  if constexpr (Add) to += value;
-  else to = value;
+  if constexpr (Add)
+    to += value;
+  else
+    to = value;
 }
 
 // y = f(x), elementwise.
@@ -112,28 +117,36 @@ STRIATE_HD Vector<T> load(const T* from, Part part) {
 }
 template <bool Add, class T>
 STRIATE_HD void put(T* to, Vector<T> value, Whole) {
-  if constexpr (Add) store(to, load(to) + value);
-  else store(to, value);
+  if constexpr (Add)
+    store(to, load(to) + value);
+  else
+    store(to, value);
 }
 template <bool Add, class T>
 STRIATE_HD void put(T* to, Vector<T> value, Part part) {
-  if constexpr (Add) storePartial(to, loadPartial(to, part.count) + value, part.count);
-  else storePartial(to, value, part.count);
+  if constexpr (Add)
+    storePartial(to, loadPartial(to, part.count) + value, part.count);
+  else
+    storePartial(to, value, part.count);
 }
 
-// Calls body(i, Whole() or Part) for the vectors of `count` elements. With `Again` the tail is a whole
-// vector that overlaps the one before it, where there is one: allowed when nothing is added to.
+// Calls body(i, Whole() or Part) for the vectors of `count` elements. With `Again` the tail is a
+// whole vector that overlaps the one before it, where there is one: allowed when nothing is added
+// to.
 template <class T, bool Again, class Body>
 STRIATE_HD void forEachVector(std::int64_t count, const Body& body) {
   std::int64_t i = 0;
   for (; i + kLanes<T> <= count; i += kLanes<T>) body(i, Whole());
   if (i == count) return;
-  if (Again && count >= kLanes<T>) body(count - kLanes<T>, Whole());
-  else body(i, Part{count - i});
+  if (Again && count >= kLanes<T>)
+    body(count - kLanes<T>, Whole());
+  else
+    body(i, Part{count - i});
 }
 
-// Vectors [C] meet volumes: with few channels several pixels are taken as one wide row, so that the inner
-// loops stay long. A vector repeats along the row with period C; the last row of a range may be shorter.
+// Vectors [C] meet volumes: with few channels several pixels are taken as one wide row, so that the
+// inner loops stay long. A vector repeats along the row with period C; the last row of a range may
+// be shorter.
 struct WideRows {
   static constexpr std::int64_t kWidth = 128;
   std::int64_t channels, fold, width;

@@ -45,9 +45,12 @@ void sgd(const Call& call) {
         T* v = momenta ? momenta.as<T>() + first : nullptr;
         const T rate = T(control.learningRate * s.rateScale), decay = T(s.weightDecay);
         const T momentum = T(attributes.momentum);
-        if (v == nullptr) update<false, false>(g, p, v, count, rate, decay, momentum);
-        else if (attributes.nesterov) update<true, true>(g, p, v, count, rate, decay, momentum);
-        else update<true, false>(g, p, v, count, rate, decay, momentum);
+        if (v == nullptr)
+          update<false, false>(g, p, v, count, rate, decay, momentum);
+        else if (attributes.nesterov)
+          update<true, true>(g, p, v, count, rate, decay, momentum);
+        else
+          update<true, false>(g, p, v, count, rate, decay, momentum);
       }
     });
   });

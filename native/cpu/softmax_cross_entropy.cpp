@@ -45,11 +45,12 @@ STRIATE_HD double sumOfExponentials(const T* x, std::int64_t count, T max) {
   return sum;
 }
 
-// The sum without the label's own term: for a row that is nearly certain, loss and gradient are as small
-// as this, and a difference from 1 would lose their digits.
+// The sum without the label's own term: for a row that is nearly certain, loss and gradient are as
+// small as this, and a difference from 1 would lose their digits.
 template <class T>
 STRIATE_HD double sumOfOthers(const T* x, std::int64_t count, std::int64_t label, T max) {
-  return sumOfExponentials(x, label, max) + sumOfExponentials(x + label + 1, count - label - 1, max);
+  return sumOfExponentials(x, label, max) +
+         sumOfExponentials(x + label + 1, count - label - 1, max);
 }
 
 // to = exp(x - max) * factor; `to` may be x.
@@ -106,9 +107,10 @@ STRIATE_HD void forward(const Call& call, std::int32_t ignore) {
       const T* row = at<T>(logits, i);
       const T own = row[label], max = largest(row, classes);
       const double others = sumOfOthers(row, classes, label, max);
-      losses[i] = own == max ? T(__builtin_log1p(others))
-                             : T(logarithm(others + double(exponential(own - max))) +
-                                 (double(max) - double(own)));
+      losses[i] =
+          own == max
+              ? T(__builtin_log1p(others))
+              : T(logarithm(others + double(exponential(own - max))) + (double(max) - double(own)));
       if (losses[i] != losses[i]) continue;
       const std::int32_t rank = rankOf(row, classes, label);
       first += rank < 1;
@@ -139,26 +141,27 @@ STRIATE_HD void backward(const Call& call, std::int32_t ignore) {
   const double count = double(call.views[2].as<T>()[SoftmaxCrossEntropy::Count]);
   const double scale = call.context.control.lossScale / count;
   choose(dx.accumulates(), [&](auto add) {
-    forEachPiece(call.context.threads, rows, 8 * classes, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        const std::int32_t label = labels.as<std::int32_t>()[i];
-        const T* row = at<T>(logits, i);
-        T* to = at<T>(dx, i);
-        if (label == ignore || label < 0 || label >= classes) {
-          const T value = label == ignore ? T(0) : T(__builtin_nan(""));
-          for (std::int64_t j = 0; j < classes; ++j) put<add.value>(to[j], value);
-          continue;
-        }
-        // At the label softmax - 1 is minus the share of all others.
-        const T own = row[label], max = largest(row, classes);
-        const double others = sumOfOthers(row, classes, label, max);
-        const double sum = others + double(exponential(own - max));
-        const T before = to[label];
-        writeSoftmax<add.value>(row, classes, max, T(scale / sum), to);
-        const T gradient = T(-others / sum * scale);
-        to[label] = add.value ? before + gradient : gradient;
-      }
-    });
+    forEachPiece(call.context.threads, rows, 8 * classes,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const std::int32_t label = labels.as<std::int32_t>()[i];
+                     const T* row = at<T>(logits, i);
+                     T* to = at<T>(dx, i);
+                     if (label == ignore || label < 0 || label >= classes) {
+                       const T value = label == ignore ? T(0) : T(__builtin_nan(""));
+                       for (std::int64_t j = 0; j < classes; ++j) put<add.value>(to[j], value);
+                       continue;
+                     }
+                     // At the label softmax - 1 is minus the share of all others.
+                     const T own = row[label], max = largest(row, classes);
+                     const double others = sumOfOthers(row, classes, label, max);
+                     const double sum = others + double(exponential(own - max));
+                     const T before = to[label];
+                     writeSoftmax<add.value>(row, classes, max, T(scale / sum), to);
+                     const T gradient = T(-others / sum * scale);
+                     to[label] = add.value ? before + gradient : gradient;
+                   }
+                 });
   });
 }
 }  // namespace
@@ -168,9 +171,12 @@ void softmax_cross_entropy(const Call& call) {
   forFloatType(call.views[0].dtype, [&](auto type) {
     using T = decltype(type);
     switch (call.op) {
-      case SoftmaxCrossEntropy::Forward: return forward<T>(call, attributes.ignoreLabel);
-      case SoftmaxCrossEntropy::Backward: return backward<T>(call, attributes.ignoreLabel);
-      case SoftmaxCrossEntropy::Softmax: return softmax<T>(call.context.threads, call.views[0], call.views[1]);
+      case SoftmaxCrossEntropy::Forward:
+        return forward<T>(call, attributes.ignoreLabel);
+      case SoftmaxCrossEntropy::Backward:
+        return backward<T>(call, attributes.ignoreLabel);
+      case SoftmaxCrossEntropy::Softmax:
+        return softmax<T>(call.context.threads, call.views[0], call.views[1]);
     }
   });
 }

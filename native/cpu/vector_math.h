@@ -7,9 +7,10 @@
 #if defined(STRIATE_ISA)
 namespace striate::cpu::STRIATE_ISA {
 
-// e^x, within 1.1 units in the last place over the whole range, results below 2^-126 included unless the
-// thread flushes them. Cephes' polynomial (Moshier, expf) after the reduction x = n log 2 + r with
-// |r| <= log(2) / 2; log 2 in two parts, the first short enough that n times it is exact.
+// e^x, within 1.1 units in the last place over the whole range, results below 2^-126 included
+// unless the thread flushes them. Cephes' polynomial (Moshier, expf) after the reduction x = n log
+// 2 + r with |r| <= log(2) / 2; log 2 in two parts, the first short enough that n times it is
+// exact.
 STRIATE_HD float exponential(float x) {
   constexpr float kShift = 0x1.8p23f;  // adding it rounds to the nearest integer
   const float bounded = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;  // NaN stays
@@ -24,14 +25,16 @@ STRIATE_HD float exponential(float x) {
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
 
-  // Times 2^n in two steps, for neither 2^128 nor 2^-150 is a float of its own. The integer n stands in
-  // the lowest bits of `shifted`; NaN leaves nonsense there, and stays NaN in the product.
+  // Times 2^n in two steps, for neither 2^128 nor 2^-150 is a float of its own. The integer n
+  // stands in the lowest bits of `shifted`; NaN leaves nonsense there, and stays NaN in the
+  // product.
   std::int32_t bits, zero;
   __builtin_memcpy(&bits, &shifted, 4);
   __builtin_memcpy(&zero, &kShift, 4);
   const std::int32_t exponent = std::int32_t(std::uint32_t(bits) - std::uint32_t(zero));
   const std::int32_t half = exponent >> 1, rest = exponent - half;
-  const std::uint32_t first = std::uint32_t(half + 127) << 23, second = std::uint32_t(rest + 127) << 23;
+  const std::uint32_t first = std::uint32_t(half + 127) << 23, second = std::uint32_t(rest + 127)
+                                                                        << 23;
   float a, b;
   __builtin_memcpy(&a, &first, 4);
   __builtin_memcpy(&b, &second, 4);

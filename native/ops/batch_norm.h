@@ -33,8 +33,7 @@ struct BatchNorm {
       {"batchNormBackward",
        {in("x"), in("gamma"), in("mean"), in("variance"), in("dy"), optionalOut("dx"),
         optionalOut("dgamma"), optionalOut("dbeta"), out("workspace", Element::Bytes)}},
-      {"batchNormUpdate",
-       {in("mean"), in("unbiased"), out("runningMean"), out("runningVariance")}},
+      {"batchNormUpdate", {in("mean"), in("unbiased"), out("runningMean"), out("runningVariance")}},
   };
 
   // The pixels are cut into at most this many parts; each leaves two doubles a channel in the

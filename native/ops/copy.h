@@ -1,5 +1,5 @@
-// copy: y = alpha * x + beta, elementwise; x and y have the same shape and any pitch, so that a channel
-// range is gathered or spread. fill: y = beta.
+// copy: y = alpha * x + beta, elementwise; x and y have the same shape and any pitch, so that a
+// channel range is gathered or spread. fill: y = beta.
 #pragma once
 #include "ops/op.h"
 

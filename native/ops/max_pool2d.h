@@ -1,7 +1,7 @@
-// Maximum pooling: y[n, p, q, c] = the largest x of window (p, q). The first of equals wins; NaN passes
-// on, the first of them. x [n, H, W, C], y [n, P, Q, C]; see ops/window.h for P and Q. Padding never wins.
-// `switches` holds the winner's index within its window, r * sizeW + s: one byte for windows of up to
-// 256 elements, int32 above; dense, of y's shape.
+// Maximum pooling: y[n, p, q, c] = the largest x of window (p, q). The first of equals wins; NaN
+// passes on, the first of them. x [n, H, W, C], y [n, P, Q, C]; see ops/window.h for P and Q.
+// Padding never wins. `switches` holds the winner's index within its window, r * sizeW + s: one
+// byte for windows of up to 256 elements, int32 above; dense, of y's shape.
 // Gradient: dx[h, w] = sum of dy over the windows that (h, w) won, a gather.
 #pragma once
 #include "ops/window.h"

@@ -1,5 +1,5 @@
-// Images to numbers: y = (x * scale - mean) / std. x is uint8, float32 or float64 of any shape, mean and
-// std are [C] (left out: 0 and 1), y has the shape of x.
+// Images to numbers: y = (x * scale - mean) / std. x is uint8, float32 or float64 of any shape,
+// mean and std are [C] (left out: 0 and 1), y has the shape of x.
 #pragma once
 #include "ops/op.h"
 
@@ -14,8 +14,7 @@ struct Normalize {
   static constexpr Field fields[] = {STRIATE_FIELD(Attributes, scale)};
 
   static constexpr OpInfo ops[] = {
-      {"normalize",
-       {in("x", Element::Other), optionalIn("mean"), optionalIn("std"), out("y")}},
+      {"normalize", {in("x", Element::Other), optionalIn("mean"), optionalIn("std"), out("y")}},
   };
 
   static void check(int, const Attributes&, const View* v) {

@@ -35,16 +35,18 @@ struct FieldTypeOf<std::int64_t> {
 };
 }  // namespace detail
 
+// clang-format off
 #define STRIATE_FIELD(Attributes, member)                                            \
   ::striate::Field {                                                                 \
     #member, ::striate::detail::FieldTypeOf<decltype(Attributes::member)>::value,    \
         offsetof(Attributes, member)                                                 \
   }
+// clang-format on
 
 enum class Role : std::uint8_t { In, Out };
 
-// What an operand holds. `Compute` is float32 or float64, one and the same for all such operands of a
-// call; `Bytes` is uint8 (workspace); `Other` is what the family's check says.
+// What an operand holds. `Compute` is float32 or float64, one and the same for all such operands of
+// a call; `Bytes` is uint8 (workspace); `Other` is what the family's check says.
 enum class Element : std::uint8_t { Compute, Int32, Bytes, Other };
 
 struct Operand {
@@ -81,8 +83,8 @@ constexpr int operandCount(const OpInfo& op) {
   return n;
 }
 
-// Checks shared by the headers. A rule is a sentence about the operands. They throw `Error`; checkCall
-// adds the op's name and the operands' shapes.
+// Checks shared by the headers. A rule is a sentence about the operands. They throw `Error`;
+// checkCall adds the op's name and the operands' shapes.
 inline void requireShape(bool holds, const char* rule) {
   if (!holds) throw Error(ErrorCode::InvalidShape, rule);
 }

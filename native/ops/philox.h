@@ -1,6 +1,6 @@
 // Philox 4x32-10, a counter-based generator (Salmon et al., "Parallel random numbers: as easy as
-// 1, 2, 3", SC 2011): ten rounds of multiplication and exclusive or turn a counter of four words and a
-// key of two into four random words. Every device computes the same integers.
+// 1, 2, 3", SC 2011): ten rounds of multiplication and exclusive or turn a counter of four words
+// and a key of two into four random words. Every device computes the same integers.
 #pragma once
 #include <cstdint>
 
@@ -17,7 +17,8 @@ struct Philox {
 
   // One round, on words that may stand in arrays of many counters.
   STRIATE_HD static constexpr void round(std::uint32_t& c0, std::uint32_t& c1, std::uint32_t& c2,
-                                         std::uint32_t& c3, std::uint32_t key0, std::uint32_t key1) {
+                                         std::uint32_t& c3, std::uint32_t key0,
+                                         std::uint32_t key1) {
     const std::uint64_t a = std::uint64_t(kMultiplier0) * c0, b = std::uint64_t(kMultiplier1) * c2;
     c0 = std::uint32_t(b >> 32) ^ c1 ^ key0;
     c1 = std::uint32_t(b);
@@ -50,8 +51,8 @@ static_assert(equal(Philox::block({{0, 0, 0, 0}}, 0, 0),
                     {{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u}}));
 static_assert(equal(Philox::block({{~0u, ~0u, ~0u, ~0u}}, ~0u, ~0u),
                     {{0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu}}));
-static_assert(equal(Philox::block({{0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}}, 0xa4093822u,
-                                  0x299f31d0u),
+static_assert(equal(Philox::block({{0x243f6a88u, 0x85a308d3u, 0x13198a2eu, 0x03707344u}},
+                                  0xa4093822u, 0x299f31d0u),
                     {{0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u}}));
 }  // namespace philox_test
 

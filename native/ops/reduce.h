@@ -1,5 +1,5 @@
-// reduce: y (rank 0) = sum of all x, or their mean. The sum runs over parts whose borders depend on the
-// shape alone, added up in a fixed order.
+// reduce: y (rank 0) = sum of all x, or their mean. The sum runs over parts whose borders depend on
+// the shape alone, added up in a fixed order.
 // broadcast, its gradient: y_i = x (sum) or x / elements of y (mean), x of rank 0.
 #pragma once
 #include "ops/op.h"

@@ -20,7 +20,8 @@ struct Relu {
   };
 
   static void check(int op, const Attributes&, const View* v) {
-    requireShape(sameShape(v[0], v[1]), op == Forward ? "y has the shape of x" : "dy has the shape of y");
+    requireShape(sameShape(v[0], v[1]),
+                 op == Forward ? "y has the shape of x" : "dy has the shape of y");
     if (op == Backward) requireShape(sameShape(v[1], v[2]), "dx has the shape of dy");
   }
 

@@ -2,11 +2,11 @@
 //   g = gradient + weightDecay * p
 //   v = momentum * v + g                   (Sutskever et al., ICML 2013)
 //   p = p - rate * rateScale * (nesterov ? g + momentum * v : v)
-// and without momentum p = p - rate * rateScale * g, where rate is control.learningRate. Nothing changes
-// when control.commit is 0.
+// and without momentum p = p - rate * rateScale * g, where rate is control.learningRate. Nothing
+// changes when control.commit is 0.
 // All slabs are vectors of one length. `segments` [count, 4] says what holds where: first element,
-// number of elements, and the bits of two float32, rateScale and weightDecay. Elements outside every
-// segment (frozen, alignment) stay as they are.
+// number of elements, and the bits of two float32, rateScale and weightDecay. Elements outside
+// every segment (frozen, alignment) stay as they are.
 #pragma once
 #include "ops/op.h"
 
@@ -24,13 +24,15 @@ struct Sgd {
 
   static constexpr OpInfo ops[] = {
       {"sgd",
-       {in("gradients"), in("segments", Element::Int32), out("parameters"), optionalOut("momentum")}},
+       {in("gradients"), in("segments", Element::Int32), out("parameters"),
+        optionalOut("momentum")}},
   };
 
   static void check(int, const Attributes& a, const View* v) {
     requireArgument(a.momentum >= 0 && a.momentum < 1e30f, "momentum is a number, not negative");
     const std::int64_t length = v[0].size[0];
-    requireShape(isVector(v[0], length) && isVector(v[2], length), "the slabs are vectors of one length");
+    requireShape(isVector(v[0], length) && isVector(v[2], length),
+                 "the slabs are vectors of one length");
     requireShape(!v[3] || isVector(v[3], length), "momentum is as long as the parameters");
     requireShape(v[1].rank == 2 && v[1].size[1] == 4, "segments are [count, 4]");
     requireArgument(v[1].dense(), "segments are dense");

@@ -3,10 +3,10 @@
 //   softmaxCrossEntropy: losses_i = log sum_k exp(logits_ik - max_i) + max_i - logits_i,label
 //   its gradient:        dx_ij = (softmax_ij - [j == label_i]) * control.lossScale / count
 // logits and dx are [n, C], labels int32 [n], losses [n]. statistics [4] = sum of the losses in the
-// order of the rows, rows that count, rows where the label ranks first, and among the first five. A row
-// whose label is `ignoreLabel` has loss 0, counts nowhere and has gradient 0. A logit's rank is the
-// number of larger ones plus that of equal ones before it; a row whose loss is NaN is wrong. Any other
-// label outside [0, C) makes its row NaN.
+// order of the rows, rows that count, rows where the label ranks first, and among the first five. A
+// row whose label is `ignoreLabel` has loss 0, counts nowhere and has gradient 0. A logit's rank is
+// the number of larger ones plus that of equal ones before it; a row whose loss is NaN is wrong.
+// Any other label outside [0, C) makes its row NaN.
 #pragma once
 #include "ops/op.h"
 
