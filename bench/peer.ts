@@ -48,8 +48,8 @@ export class Peer {
 
   async #ask<Answer>(request: object): Promise<Answer> {
     this.#child.stdin!.write(`${JSON.stringify(request)}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done === true) throw new Error('the PyTorch process ended early');
-    return JSON.parse(value) as Answer;
+    const answer = await this.#answers.next();
+    if (answer.done === true) throw new Error('the PyTorch process ended early');
+    return JSON.parse(answer.value) as Answer;
   }
 }

@@ -35,8 +35,7 @@ async function predict(
   await using device = await openDevice(options, output);
   await using model = await load(checkpoint, { device, batch });
   const shape = endsOf(model.network).input;
-  const predictions: { file: string; classes: Awaited<ReturnType<typeof model.classify>>[0] }[] =
-    [];
+  const predictions: { file: string; classes: Classification[] }[] = [];
   for (let from = 0; from < files.length; from += batch) {
     const some = files.slice(from, from + batch);
     const classes = await model.classify(await readImages(some, shape), { top: options.top });

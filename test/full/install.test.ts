@@ -25,7 +25,7 @@ function npm(cwd: string, ...args: string[]): boolean {
 
 /** Environment without what the caller's may hold of other binaries. */
 function environment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  const { STRIATE_ADDON: _addon, STRIATE_CACHE: _cache, ...rest } = process.env;
+  const { STRIATE_ADDON, STRIATE_CACHE, ...rest } = process.env;
   return { ...rest, XDG_CACHE_HOME: join(folder, 'cache'), ...more };
 }
 

@@ -39,7 +39,7 @@ const copied = [
 describe('full: a new op', () => {
   let folder: string;
   const run = (...args: string[]): { status: number | null; output: string } => {
-    const { STRIATE_ADDON: _, ...env } = process.env;
+    const { STRIATE_ADDON, ...env } = process.env;
     const { status, stdout, stderr } = spawnSync(process.execPath, args, {
       cwd: folder,
       encoding: 'utf8',
