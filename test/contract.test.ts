@@ -4,15 +4,7 @@ import { elements, type Compute, type Numbers, type OpCase } from './ops/cases.j
 import { difference, tolerances, expectNone } from './ops/compare.js';
 import { convWorkspace } from '../lib/layers/conv2d.js';
 import { findOp, listOps } from './ops/definitions.js';
-import {
-  native,
-  nativeOps,
-  operandsOf,
-  packAttributes,
-  runCase,
-  Runner,
-  type Given,
-} from './ops/run.js';
+import { native, nativeOps, operandsOf, packAttributes, Runner, type Given } from './ops/run.js';
 import { families, loadTable } from './ops/table.js';
 
 const table = loadTable();
@@ -173,12 +165,13 @@ describe('op contract', () => {
       const wrong: string[] = [];
       for (const { op, cases } of table.values())
         for (const c of cases) {
+          const given = withLongFractions(operandsOf(op, c, compute));
           const [one, ...others] = await Promise.all(
-            runners.map((runner) => runCase(runner, op, c, compute)),
+            runners.map((runner) => runner.run(op, c.attributes, given, c.control)),
           );
           for (const [i, other] of others.entries())
             for (const [name, values] of Object.entries(one!))
-              if (!sameBits(values, other[name]!))
+              if (name !== 'workspace' && !sameBits(values, other[name]!))
                 wrong.push(`${op} ${c.name}: ${name} with ${i + 2} threads`);
         }
       await Promise.all(runners.map((runner) => runner.close()));
@@ -272,6 +265,25 @@ describe('op contract', () => {
     }
   });
 });
+
+/**
+ * The table's numbers have few digits, so that sums of them are exact in float64 whatever their order:
+ * here they get all digits.
+ */
+function withLongFractions(given: Record<string, Given>): Record<string, Given> {
+  const longer = ({ contents, dtype, access, ...place }: Given): Given => ({
+    ...place,
+    dtype,
+    access,
+    contents:
+      dtype === 'float64' && access === 'read'
+        ? Float64Array.from(contents, (value) => value / 3)
+        : contents,
+  });
+  return Object.fromEntries(
+    Object.entries(given).map(([name, operand]) => [name, longer(operand)]),
+  );
+}
 
 /** What is wrong with adding to one output; undefined when it is right, or refused. */
 async function addingProblem(

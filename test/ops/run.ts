@@ -82,8 +82,9 @@ const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
 interface Layout {
   /** Bytes from the start of the buffer to the wider volume, guard band excluded. */
   offset: number;
-  /** Elements of the wider volume. */
+  /** Elements and bytes of the wider volume. */
   total: number;
+  bytes: number;
   pitch: number;
   channels: number;
   channelOffset: number;
@@ -112,6 +113,17 @@ function dense(memory: Elements, layout: Layout, count: number): Elements {
   for (let i = 0; i < count; ++i)
     out[i] = memory[Math.floor(i / channels) * pitch + channelOffset + (i % channels)]!;
   return out;
+}
+
+/** Every operand in an allocation of its own, where AddressSanitizer sees its end. */
+const apart = process.env.STRIATE_TEST_APART === '1';
+
+/** Operands on the device. */
+interface Placed {
+  at(layout: Layout): { buffer: NativeBuffer; byteOffset: number };
+  /** All of it, where the image has it. */
+  read(): Promise<ArrayBuffer>;
+  dispose(): void;
 }
 
 export class Runner {
@@ -145,14 +157,17 @@ export class Runner {
     if (op === undefined) throw new Error(`no native op ${name}`);
     const layouts = new Map<string, Layout>();
     const image = this.compose(op, given, layouts);
-    const written = this.memory.write(0, new Uint8Array(image));
+    const memory = apart
+      ? this.scattered(image, [...new Set(layouts.values())])
+      : this.whole(image);
     const operands = op.operands.map(({ name }): NativeOperand | null => {
       const operand = given[name];
       const layout = layouts.get(name);
       if (operand === undefined || layout === undefined) return null;
+      const { buffer, byteOffset } = memory.at(layout);
       return {
-        buffer: this.memory,
-        byteOffset: layout.offset + layout.channelOffset * bytesOf[operand.dtype],
+        buffer,
+        byteOffset: byteOffset + layout.channelOffset * bytesOf[operand.dtype],
         dtype: codes[operand.dtype],
         access: accesses[operand.access],
         size: [...operand.shape],
@@ -160,15 +175,48 @@ export class Runner {
       };
     });
     const values = { step: 0, sampleOffset: 0, seed: 0, learningRate: 0, lossScale: 1, ...control };
-    const executed = this.device.execute(
-      numbers.get(name)!,
-      packAttributes(op, attributes),
-      operands,
-      values,
+    try {
+      const packed = packAttributes(op, attributes);
+      const executed = this.device.execute(numbers.get(name)!, packed, operands, values);
+      const [, after] = await Promise.all([executed, memory.read()]);
+      return this.collect(op, given, layouts, image, after);
+    } finally {
+      memory.dispose();
+    }
+  }
+
+  /** All operands in one buffer, as the image says. */
+  private whole(image: ArrayBuffer): Placed {
+    void this.memory.write(0, new Uint8Array(image));
+    return {
+      at: ({ offset }) => ({ buffer: this.memory, byteOffset: offset }),
+      read: () => this.memory.read(0, image.byteLength),
+      dispose: () => undefined,
+    };
+  }
+
+  /** Each operand in an allocation of its own, at its very end. */
+  private scattered(image: ArrayBuffer, layouts: readonly Layout[]): Placed {
+    const buffers = new Map(
+      layouts.map((layout) => {
+        const byteOffset = align(layout.bytes) - layout.bytes;
+        const buffer = this.device.allocate(align(layout.bytes), 'workspace');
+        void buffer.write(byteOffset, new Uint8Array(image, layout.offset, layout.bytes));
+        return [layout, { buffer, byteOffset }] as const;
+      }),
     );
-    const after = this.memory.read(0, image.byteLength);
-    const [, , memory] = await Promise.all([written, executed, after]);
-    return this.collect(op, given, layouts, image, memory);
+    return {
+      at: (layout) => buffers.get(layout)!,
+      read: async () => {
+        const after = new Uint8Array(image.slice(0));
+        for (const [{ offset, bytes }, { buffer, byteOffset }] of buffers)
+          after.set(new Uint8Array(await buffer.read(byteOffset, bytes)), offset);
+        return after.buffer;
+      },
+      dispose: () => {
+        for (const { buffer } of buffers.values()) buffer.dispose();
+      },
+    };
   }
 
   /** The memory before the op: contents in wide volumes full of marks, guard bands between. */
@@ -189,8 +237,9 @@ export class Runner {
       const wide = pitch ?? channels;
       const total = (elements(shape) / channels) * wide;
       const offset = end + guard;
-      layouts.set(name, { offset, total, pitch: wide, channels, channelOffset });
-      end = align(offset + total * bytesOf[dtype] + guard);
+      const bytes = total * bytesOf[dtype];
+      layouts.set(name, { offset, total, bytes, pitch: wide, channels, channelOffset });
+      end = align(offset + bytes + guard);
     }
     if (end > this.memory.byteLength) {
       this.memory.dispose();
