@@ -25,18 +25,20 @@ class CpuDevice final : public Device {
 
   const DeviceInfo& info() const override { return info_; }
 
-  void* allocate(std::size_t bytes) override { return allocateHostMemory(bytes); }
+  void* allocate(std::size_t bytes, MemoryKind) override { return allocateHostMemory(bytes); }
   void release(void* data, std::size_t bytes) noexcept override { releaseHostMemory(data, bytes); }
 
-  void stage(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void upload(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void download(void* to, const void* from, std::size_t bytes) override { std::memcpy(to, from, bytes); }
-  void fill(void* to, int value, std::size_t bytes) override { std::memset(to, value, bytes); }
+  void stage(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }
+  void upload(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }
+  void download(void* to, const void* from, std::size_t bytes) override { copy(to, from, bytes); }
+  void fill(void* to, int value, std::size_t bytes) override {
+    if (bytes > 0) std::memset(to, value, bytes);
+  }
 
   void setControl(const Control& control) override { control_ = control; }
   Control control() override { return control_; }
 
-  void execute(const OpEntry& op, const void* attributes, const View* views) override {
+  void execute(const OpEntry& op, const void* attributes, const View* views, const char*) override {
     const InstructionSet& set = usesFloat64(*op.info, views) ? baselineSet() : set_;
     Context context{threads_, control_};
     set.kernels[op.familyIndex](Call{op.op, attributes, views, context});
@@ -45,6 +47,11 @@ class CpuDevice final : public Device {
   void synchronize() override {}
 
  private:
+  // An empty ArrayBuffer has no address, which memcpy may not see.
+  static void copy(void* to, const void* from, std::size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
+
   static bool usesFloat64(const OpInfo& info, const View* views) {
     for (int i = 0; i < operandCount(info); ++i)
       if (views[i] && views[i].dtype == DType::Float64) return true;
