@@ -7,6 +7,8 @@
 #include "cpu/device/dispatch.h"
 #include "cpu/device/processor.h"
 #include "ops/registry.h"
+#include "addon/arguments.h"
+#include "runtime/plugin_device.h"
 
 namespace striate::addon {
 
@@ -75,6 +77,28 @@ Napi::Value describeCpu(const Napi::CallbackInfo& info) {
   return result;
 }
 
+constexpr std::size_t kMaxText = 4096;
+
+// What the device library at a path says of itself.
+Napi::Value describePluginAt(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  return guard(env, [&]() -> Napi::Value {
+    const PluginFacts facts = describePlugin(text(info[0], "path", kMaxText));
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("version", facts.packageVersion);
+    result.Set("sourceHash", facts.sourceHash);
+    result.Set("devices", facts.devices);
+    result.Set("failure", facts.failure);
+    return result;
+  });
+}
+
+Napi::Value inspectPluginAt(const Napi::CallbackInfo& info) {
+  return guard(info.Env(), [&]() -> Napi::Value {
+    return Napi::String::New(info.Env(), inspectPlugin(text(info[0], "path", kMaxText), text(info[1], "command", kMaxText)));
+  });
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto* state = new State(env);
   env.SetInstanceData(state);
@@ -85,6 +109,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("sourceHash", STRIATE_SOURCE_HASH);
   exports.Set("describeOps", Napi::Function::New<describeOps>(env, "describeOps"));
   exports.Set("describeCpu", Napi::Function::New<describeCpu>(env, "describeCpu"));
+  exports.Set("describePlugin", Napi::Function::New<describePluginAt>(env, "describePlugin"));
+  exports.Set("inspectPlugin", Napi::Function::New<inspectPluginAt>(env, "inspectPlugin"));
   exports.Set("createDevice", Napi::Function::New<DeviceWrap::create>(env, "createDevice"));
   return exports;
 }

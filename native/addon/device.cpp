@@ -5,12 +5,14 @@
 #include "addon/executable.h"
 #include "cpu/device/cpu_device.h"
 #include "runtime/executable.h"
+#include "runtime/plugin_device.h"
 
 namespace striate::addon {
 
 namespace {
 
-constexpr int kMaxThreads = 1024;
+constexpr int kMaxThreads = 1024, kMaxDevices = 1023;
+constexpr std::size_t kMaxPath = 4096;
 
 Napi::Number number(Napi::Env env, std::size_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
@@ -30,7 +32,7 @@ class ExecuteJob final : public Job {
     Device& device = this->device().running();
     device.setControl(control);
     try {
-      device.execute(*op, attributes.data(), views);
+      device.execute(*op, attributes.data(), views, op->info->name);
     } catch (const Error& error) {
       throw Error(error.code(), std::string(op->info->name) + ": " + error.what());
     }
@@ -69,6 +71,19 @@ View operandView(const Napi::Value& value, const OpenDevice& device) {
   return view;
 }
 
+std::unique_ptr<Device> makeDevice(const Napi::Object& options) {
+  const std::string kind = text(options.Get("kind"), "kind", 16);
+  if (kind == "plugin")
+    return openPluginDevice(text(options.Get("path"), "path", kMaxPath),
+                            static_cast<int>(integer(options.Get("index"), "index", 0, kMaxDevices)));
+  if (kind != "cpu")
+    throw Error(ErrorCode::DeviceUnavailable, "this build has two kinds of device: cpu and plugin");
+  cpu::CpuOptions cpu;
+  cpu.threads = static_cast<int>(integer(options.Get("threads"), "threads", 0, kMaxThreads));
+  cpu.instructionSet = text(options.Get("instructionSet"), "instructionSet", 32);
+  return cpu::makeCpuDevice(cpu);
+}
+
 }  // namespace
 
 Napi::Function DeviceWrap::define(Napi::Env env) {
@@ -85,13 +100,8 @@ Napi::Value DeviceWrap::create(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guard(env, [&] {
     const Napi::Object options = object(info[0], "options");
-    if (text(options.Get("kind"), "kind", 16) != "cpu")
-      throw Error(ErrorCode::DeviceUnavailable, "this build has one kind of device: cpu");
-    cpu::CpuOptions cpu;
-    cpu.threads = static_cast<int>(integer(options.Get("threads"), "threads", 0, kMaxThreads));
-    cpu.instructionSet = text(options.Get("instructionSet"), "instructionSet", 32);
     const std::int64_t limit = integer(options.Get("memoryLimit"), "memoryLimit", 0, kMaxSafeInteger);
-    auto device = std::make_shared<OpenDevice>(cpu::makeCpuDevice(cpu), static_cast<std::size_t>(limit));
+    auto device = std::make_shared<OpenDevice>(makeDevice(options), static_cast<std::size_t>(limit));
     State::of(env).add(device);
     return make(env, State::of(env).deviceClass, device);
   });
@@ -107,6 +117,7 @@ Napi::Value DeviceWrap::info(const Napi::CallbackInfo& info) {
   result.Set("name", facts.name);
   result.Set("threads", facts.threads);
   result.Set("instructionSet", facts.instructionSet);
+  result.Set("details", facts.details);
   return result;
 }
 
@@ -126,6 +137,10 @@ Napi::Value DeviceWrap::memory(const Napi::CallbackInfo& info) {
   result.Set("peak", number(env, report.peak));
   result.Set("blocks", number(env, report.blocks));
   result.Set("limit", number(env, report.limit));
+  if (const auto room = device_->closed() ? std::nullopt : device_->running().room()) {
+    result.Set("free", number(env, room->free));
+    result.Set("total", number(env, room->total));
+  }
   return result;
 }
 
@@ -154,6 +169,7 @@ Napi::Value DeviceWrap::execute(const Napi::CallbackInfo& info) {
   }
   job->control = control(info[3]);
   checkCall(*job->op, job->attributes.data(), job->views);
+  device_->device().check(*job->op, job->attributes.data(), job->views);
   return State::of(info.Env()).submit(info.Env(), std::move(job));
 }
 

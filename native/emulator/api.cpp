@@ -476,6 +476,8 @@ bool Runtime::isPinned(const void* p) const {
   return after != pinned().begin() && address < std::prev(after)->first + std::prev(after)->second;
 }
 
+std::size_t Runtime::pinnedBlocks() const { return pinned().size(); }
+
 cudaError_t setMaxDynamicShared(const void* function, std::size_t bytes) {
   Lock lock(runtime().mutex);
   if (bytes > kOptInShared) return runtime().fail(cudaErrorInvalidValue);

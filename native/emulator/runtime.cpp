@@ -26,6 +26,15 @@ bool overlap(const Touch& a, const Touch& b) {
   return a.begin < b.end && b.begin < a.end && (a.writes || b.writes);
 }
 
+void poison(const Overwritten& o) {
+  for (std::uint64_t row = 0; row < o.rows; ++row) {
+    const auto* p = reinterpret_cast<const void*>(o.begin + row * o.pitch);
+    Allocation* a = card().memory.find(p);
+    if (a == nullptr || a->freed || a->offset(p) + o.rowBytes > a->bytes) return;  // the access itself is the finding
+    a->shadow->poison(a->offset(p), o.rowBytes);
+  }
+}
+
 }  // namespace
 
 Runtime& Runtime::instance() {
@@ -75,6 +84,13 @@ cudaError_t Runtime::refuseInCapture() {
 
 cudaError_t Runtime::enqueue(CUstream_st* stream, Operation operation) {
   if (sticky != cudaSuccess) return sticky;
+  if (!overwritten.empty()) {
+    operation.run = [stale = std::move(overwritten), run = std::move(operation.run)] {
+      for (const Overwritten& o : stale) poison(o);
+      return run();
+    };
+    overwritten.clear();
+  }
   if (stream->captureOrigin != nullptr) {
     CUstream_st* origin = stream->captureOrigin;
     CUgraph_st& graph = *origin->graph;
@@ -242,6 +258,8 @@ cudaError_t Runtime::launchGraph(const CUgraphExec_st& exec, CUstream_st* stream
   ++counts.graphLaunches;
   // Any order that respects the edges is right; the schedule picks the first or the last ready node.
   const auto nodes = std::make_shared<std::vector<CUgraph_st::Node>>(exec.nodes);
+  latestGraph.clear();
+  for (const auto& node : *nodes) latestGraph.push_back(node.operation.name);
   Operation launch;
   launch.name = "graph of " + std::to_string(nodes->size()) + " nodes";
   for (const auto& node : *nodes)

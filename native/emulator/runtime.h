@@ -31,6 +31,14 @@ struct Counts {
   std::uint64_t blasCalls = 0;
 };
 
+// Rows of bytes whose contents an instruction replaces without reading them.
+struct Overwritten {
+  std::uintptr_t begin;
+  std::uint64_t rowBytes;
+  std::uint64_t rows;
+  std::uint64_t pitch;
+};
+
 class Runtime {
  public:
   static Runtime& instance();
@@ -49,6 +57,9 @@ class Runtime {
   std::map<std::string, LaunchCount> kernels;  // by name, while counting
   std::unordered_map<const void*, std::size_t> maxDynamicShared;
   std::shared_ptr<const std::vector<DeclaredRange>> declared;  // of the instruction that is being issued
+
+  std::vector<Overwritten> overwritten;  // of the same: they hold no value when its first operation starts
+  std::vector<std::string> latestGraph;  // names of the nodes of the latest graph launch
 
   CUstream_st* resolve(cudaStream_t stream);
   CUstream_st* createStream(bool blocking);
@@ -71,6 +82,7 @@ class Runtime {
   cudaError_t fail(cudaError_t error);       // remembers it as the last error
   cudaError_t failSticky(cudaError_t error);  // the context is lost
   bool isPinned(const void* p) const;
+  std::size_t pinnedBlocks() const;
 
  private:
   Runtime();

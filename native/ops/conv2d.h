@@ -160,12 +160,7 @@ struct Conv2d {
     requireArgument(a.groups >= 1, "groups is at least 1");
     requireArgument(a.activation == None || a.activation == Relu, "activation is 0 (none) or 1 (relu)");
 
-    const View none;
-    const View& x = op == Forward ? v[0] : op == BackwardData ? v[2] : v[0];
-    const View& w = op == BackwardFilter ? v[2] : v[1];
-    const View& y = op == Forward ? v[3] : op == BackwardData ? v[0] : v[1];
-    const View& b = op == Forward ? v[2] : op == BackwardFilter ? v[3] : none;
-    const View& workspace = op == BackwardData ? v[3] : v[4];
+    const auto [x, w, y, b, workspace] = roles(op, v);
 
     requireArgument(isFloat(x) && y.dtype == x.dtype, "x and y are of one float type");
     requireShape(x.rank == 4 && y.rank == 4, "x and y are [n, height, width, channels]");
@@ -191,10 +186,29 @@ struct Conv2d {
       requireArgument(b.dtype == x.dtype, "x and the bias are of one float type");
       requireShape(b.rank == 1 && b.size[0] == K, "the bias is [filters]");
     }
-    const std::int64_t area = w ? w.size[0] * w.size[1] : 0;
-    const std::int64_t bytes = workspaceBytes(op, area, C, K, a.groups, sizeOf(x.dtype));
+  }
+
+  // The views of a call by their part in the convolution, whichever of them is a gradient.
+  struct Roles {
+    const View &x, &w, &y, &b, &workspace;
+  };
+  static Roles roles(int op, const View* v) {
+    static const View none;
+    if (op == Forward) return {v[0], v[1], v[3], v[2], v[4]};
+    if (op == BackwardData) return {v[2], v[1], v[0], none, v[3]};
+    return {v[0], v[2], v[1], v[3], v[4]};
+  }
+
+  static void requireBytes(const View& workspace, std::int64_t bytes) {
     if (bytes > 0 && (!workspace || workspace.elements() * sizeOf(workspace.dtype) < bytes))
       throw Error(ErrorCode::InvalidArgument, "workspace holds at least " + std::to_string(bytes) + " bytes");
+  }
+
+  // The CPU device's need for workspace; other devices have their own.
+  static void checkCpu(int op, const Attributes& a, const View* v) {
+    const auto [x, w, y, b, workspace] = roles(op, v);
+    const std::int64_t area = w ? w.size[0] * w.size[1] : 0;
+    requireBytes(workspace, workspaceBytes(op, area, x.size[3], y.size[3], a.groups, sizeOf(x.dtype)));
   }
 };
 

@@ -3,11 +3,26 @@
 #include <cstring>
 #include <iterator>
 #include <string>
+#include <type_traits>
 
 #include "ops/all.h"
 
 namespace striate {
 namespace {
+
+template <class F, class = void>
+struct CpuCheck {
+  static constexpr decltype(Family::checkCpu) value = nullptr;
+};
+template <class F>
+struct CpuCheck<F, std::void_t<decltype(&F::checkCpu)>> {
+  static void call(int op, const void* attributes, const View* views) {
+    typename F::Attributes aligned;
+    std::memcpy(&aligned, attributes, sizeof aligned);
+    F::checkCpu(op, aligned, views);
+  }
+  static constexpr decltype(Family::checkCpu) value = &call;
+};
 
 template <class F>
 Family describe(const char* name) {
@@ -23,15 +38,20 @@ Family describe(const char* name) {
     std::memcpy(&aligned, attributes, sizeof aligned);
     F::check(op, aligned, views);
   };
+  family.checkCpu = CpuCheck<F>::value;
   return family;
 }
 
 const char* nameOf(DType type) {
   switch (type) {
-    case DType::Float32: return "float32";
-    case DType::Float64: return "float64";
-    case DType::UInt8: return "uint8";
-    case DType::Int32: return "int32";
+    case DType::Float32:
+      return "float32";
+    case DType::Float64:
+      return "float64";
+    case DType::UInt8:
+      return "uint8";
+    case DType::Int32:
+      return "int32";
   }
   return "unknown";
 }
@@ -47,7 +67,8 @@ std::string describeOperands(const OpInfo& info, const View* views) {
   std::string text;
   for (int i = 0; i < operandCount(info); ++i) {
     if (!views[i]) continue;
-    text += (text.empty() ? "" : ", ") + std::string(info.operands[i].name) + " " + describe(views[i]);
+    text +=
+        (text.empty() ? "" : ", ") + std::string(info.operands[i].name) + " " + describe(views[i]);
   }
   return text;
 }
@@ -56,7 +77,8 @@ std::string describeOperands(const OpInfo& info, const View* views) {
 const char* faultOf(const Operand& operand, const View& v) {
   if (!v) return operand.optional ? nullptr : "is missing";
   const bool written = v.access == Access::Overwrite || v.access == Access::Accumulate;
-  if (operand.role == Role::In && v.access != Access::Read) return "is an input: its access is read";
+  if (operand.role == Role::In && v.access != Access::Read)
+    return "is an input: its access is read";
   if (operand.role == Role::Out && !written)
     return "is an output: its access is overwrite or accumulate";
   if (v.rank < 0 || v.rank > 4) return "has a rank from 0 to 4";
@@ -72,14 +94,19 @@ const char* faultOf(const Operand& operand, const View& v) {
     if (__builtin_mul_overflow(pixels, v.size[i], &pixels)) return "is too large";
   if (pixels > 1 && v.pitch < v.channels()) return "has a pitch of at least its last extent";
   const std::int64_t pitch = pixels > 1 ? v.pitch : v.channels();
-  if (__builtin_mul_overflow(pixels, pitch, &span) || __builtin_mul_overflow(span, INT64_C(8), &span))
+  if (__builtin_mul_overflow(pixels, pitch, &span) ||
+      __builtin_mul_overflow(span, INT64_C(8), &span))
     return "is too large";
 
   switch (operand.element) {
-    case Element::Compute: return isFloat(v) ? nullptr : "is float32 or float64";
-    case Element::Int32: return v.dtype == DType::Int32 ? nullptr : "is int32";
-    case Element::Bytes: return v.dtype == DType::UInt8 ? nullptr : "is uint8";
-    case Element::Other: return nullptr;
+    case Element::Compute:
+      return isFloat(v) ? nullptr : "is float32 or float64";
+    case Element::Int32:
+      return v.dtype == DType::Int32 ? nullptr : "is int32";
+    case Element::Bytes:
+      return v.dtype == DType::UInt8 ? nullptr : "is uint8";
+    case Element::Other:
+      return nullptr;
   }
   return nullptr;
 }

@@ -17,6 +17,8 @@ struct Family {
   std::size_t attributesSize;
   // Throws Error unless the views and attributes obey the op's shape rule.
   void (*check)(int op, const void* attributes, const View* views);
+  // What the CPU device asks beyond that; null: nothing.
+  void (*checkCpu)(int op, const void* attributes, const View* views);
 };
 
 // A callable op: its number in the registry is what programs carry over the N-API edge.

@@ -40,6 +40,11 @@ View viewOf(const PlannedOperand& operand, std::int64_t n) {
   return view;
 }
 
+std::uint64_t nextNumber() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
+
 Error named(const Error& error, std::size_t number, const std::string& label) {
   return Error(error.code(), label + " (instruction " + std::to_string(number) + "): " + error.what());
 }
@@ -71,7 +76,7 @@ std::int64_t viewBytes(const View& view) {
 }
 
 Executable::Executable(OpenDevice& owner, ExecutableDescription description)
-    : owner_(owner), description_(std::move(description)) {
+    : owner_(owner), number_(nextNumber()), description_(std::move(description)) {
   owner_.device();
   const ExecutableDescription& d = description_;
   const int regionCount = static_cast<int>(d.regions.size());
@@ -89,6 +94,9 @@ Executable::Executable(OpenDevice& owner, ExecutableDescription description)
     if (output.region == d.inputRegion)
       checkExtent(output.bytes, d.batch, output.byteOffset, *d.slots[1], "an output");
   }
+
+  for (const auto& slot : d.slots)
+    if (slot) owner_.device().prepareStaging(slot->data, slot->bytes);
 
   for (std::size_t i = 0; i < d.instructions.size(); ++i) {
     const PlannedInstruction& instruction = d.instructions[i];
@@ -109,6 +117,8 @@ Executable::Executable(OpenDevice& owner, ExecutableDescription description)
     }
   }
 }
+
+Executable::~Executable() { owner_.forget(number_); }
 
 void Executable::checkSmallest(std::size_t number) {
   try {
@@ -140,6 +150,7 @@ void Executable::checkInstruction(std::size_t number, std::int64_t n) {
   resolveInstruction(number, n, 0);
   const Step& step = instructions_[number];
   checkCall(*step.op, instruction.attributes.data(), &views_[step.firstView]);
+  owner_.device().check(*step.op, instruction.attributes.data(), &views_[step.firstView]);
 }
 
 void Executable::resolveInstruction(std::size_t number, std::int64_t n, int slot) {
@@ -211,33 +222,37 @@ RunResult Executable::run(const Run& run) {
   resolve(run.n, run.slot);
   Control control = run.control;
   control.commit = 1;
-  std::size_t number = run.begin;
+  sequence_.owner = number_;
+  sequence_.n = run.n;
+  sequence_.slot = run.slot;
+  sequence_.begin = run.begin;
+  sequence_.end = run.end;
+  sequence_.slotData = description_.slots[run.slot] ? description_.slots[run.slot]->data : nullptr;
+  sequence_.times = run.times;
+  sequence_.readbacks.clear();
+  for (std::size_t i = 0; i < run.outputs.size(); ++i) {
+    const PlannedOutput& output = description_.outputs[static_cast<std::size_t>(run.outputs[i])];
+    const auto& block = output.region == description_.inputRegion ? description_.slots[run.slot]
+                                                                  : description_.regions[output.region];
+    sequence_.readbacks.push_back({run.targets[i], block->data + output.byteOffset,
+                                   static_cast<std::size_t>(output.bytes.at(run.n))});
+  }
+  std::optional<std::size_t> issuing;
+  const Issue issue = [&](std::size_t number) {
+    issuing = number;
+    if (owner_.queue().stopping().load(std::memory_order_relaxed))
+      throw Error(ErrorCode::Cancelled, "the device was closed in the middle of a step");
+    const Step& step = instructions_[number];
+    const PlannedInstruction& instruction = description_.instructions[number];
+    device.execute(*step.op, instruction.attributes.data(), &views_[step.firstView], instruction.label.c_str());
+    issuing.reset();
+  };
   try {
-    device.setControl(control);
-    Clock::time_point before = start;
-    for (; number < run.end; ++number) {
-      if (owner_.queue().stopping().load(std::memory_order_relaxed))
-        throw Error(ErrorCode::Cancelled, "the device was closed in the middle of a step");
-      const Step& step = instructions_[number];
-      device.execute(*step.op, description_.instructions[number].attributes.data(), &views_[step.firstView]);
-      if (run.times == nullptr) continue;
-      device.synchronize();
-      const Clock::time_point after = Clock::now();
-      run.times[number - run.begin] = nanoseconds(before, after);
-      before = after;
-    }
-    for (std::size_t i = 0; i < run.outputs.size(); ++i) {
-      const PlannedOutput& output = description_.outputs[static_cast<std::size_t>(run.outputs[i])];
-      const auto& block = output.region == description_.inputRegion ? description_.slots[run.slot]
-                                                                    : description_.regions[output.region];
-      device.download(run.targets[i], block->data + output.byteOffset,
-                      static_cast<std::size_t>(output.bytes.at(run.n)));
-    }
-    control = device.control();
+    control = device.run(sequence_, control, issue);
   } catch (const Error& error) {
     failed_ = true;
-    if (number >= run.end) throw;
-    throw named(error, number, description_.instructions[number].label);
+    if (!issuing) throw;
+    throw named(error, *issuing, description_.instructions[*issuing].label);
   }
   return {control.commit != 0, nanoseconds(start, Clock::now())};
 }

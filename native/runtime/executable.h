@@ -77,6 +77,9 @@ class Executable {
   // Checks every operand against its region and every instruction against its op's rules, for the
   // planned batch and for the smallest. Errors name the instruction.
   Executable(OpenDevice& owner, ExecutableDescription description);
+  ~Executable();
+  Executable(const Executable&) = delete;
+  Executable& operator=(const Executable&) = delete;
 
   std::size_t instructionCount() const { return instructions_.size(); }
   std::size_t outputCount() const { return description_.outputs.size(); }
@@ -108,6 +111,7 @@ class Executable {
   void resolveInstruction(std::size_t number, std::int64_t n, int slot);
 
   OpenDevice& owner_;
+  const std::uint64_t number_;  // its own in this process
   ExecutableDescription description_;
   std::vector<Step> instructions_;
   std::vector<View> views_;
@@ -115,6 +119,7 @@ class Executable {
   std::string leastReason_;
   std::int64_t resolvedBatch_ = 0;
   int resolvedSlot_ = -1;
+  Sequence sequence_;
   std::atomic<bool> failed_{false};
 };
 

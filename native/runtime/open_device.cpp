@@ -7,6 +7,8 @@ namespace striate {
 namespace {
 
 constexpr const char* kOwnCategory = "scratch";
+// Of tensors that come and go with eager ops.
+constexpr const char* kEagerCategory = "tensors";
 
 std::string outOfMemory(std::size_t bytes, const std::string& category, const MemoryAccount::Report& report) {
   std::string message = "no room for " + std::to_string(bytes) + " bytes of " + category + ": " +
@@ -45,7 +47,14 @@ Device& OpenDevice::device() {
 
 void* OpenDevice::take(std::size_t bytes, const std::string& category) {
   if (!account_.add(category, bytes)) return nullptr;
-  void* data = device_->allocate(bytes);
+  const MemoryKind kind = category == kEagerCategory ? MemoryKind::Eager : MemoryKind::Planned;
+  void* data = nullptr;
+  try {
+    data = device_->allocate(bytes, kind);
+  } catch (...) {
+    account_.remove(category, bytes);
+    throw;
+  }
   if (data == nullptr) account_.remove(category, bytes);
   return data;
 }
@@ -81,6 +90,10 @@ void OpenDevice::dispose(const std::shared_ptr<Block>& block) {
     queue_.pushUnseen([release] {});
   else
     queue_.push([release] {});
+}
+
+void OpenDevice::forget(std::uint64_t program) noexcept {
+  if (device_) device_->forget(program);
 }
 
 void OpenDevice::releaseAll() noexcept {

@@ -43,6 +43,9 @@ class OpenDevice {
   std::shared_ptr<Block> allocate(std::size_t bytes, const std::string& category);
   void dispose(const std::shared_ptr<Block>& block);
 
+  // A program is gone; harmless once the device is.
+  void forget(std::uint64_t program) noexcept;
+
   // Closing: no new work from here on, what was queued still runs; then, as the queue's last task, the
   // memory goes.
   void refuse() { closed_ = true; }

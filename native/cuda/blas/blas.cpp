@@ -50,7 +50,8 @@ void Blas::check(lt::Status status, const std::string& call) const {
   if (status == lt::kSuccess) return;
   // What a kernel of the library did wrong is the runtime's to say.
   const cudaError_t last = cudaPeekAtLastError();
-  throw Failure{last != cudaSuccess ? last : cudaErrorUnknown, call,
+  const cudaError_t error = status == lt::kAllocFailed ? cudaErrorMemoryAllocation : cudaErrorUnknown;
+  throw Failure{last != cudaSuccess ? last : error, call,
                 std::string(library_.table.GetStatusString(status)) + " (" + std::to_string(status) + ")"};
 }
 

@@ -47,6 +47,7 @@ class Blas {
   void multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream);
   void allowTf32(bool allowed) { tf32_ = allowed; }
   std::size_t version() const { return library_.version; }
+  const std::string& path() const { return library_.path; }
 
  private:
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int,

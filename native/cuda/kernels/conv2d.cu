@@ -9,6 +9,7 @@
 #include "ops/conv2d.h"
 
 #include "cuda/blas/blas.h"
+#include "cuda/check.h"
 #include "cuda/columns.h"
 #include "cuda/conv_plan.h"
 
@@ -218,6 +219,13 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
 }
 
 }  // namespace
+
+void checkConvolution(int op, const void* attributes, const View* views) {
+  const auto& a = *static_cast<const Conv2d::Attributes*>(attributes);
+  const auto [x, w, y, b, workspace] = Conv2d::roles(op, views);
+  const WorkspaceNeed need = workspaceNeed(ConvShape(a, x, w ? w.size[0] : 0, w ? w.size[1] : 0, y), op);
+  Conv2d::requireBytes(workspace, need.fixed + need.perImage);
+}
 
 void conv2d(const Call& call) {
   const auto& a = *static_cast<const Conv2d::Attributes*>(call.attributes);
