@@ -16,9 +16,12 @@ namespace {
 
 const char* nameOf(FieldType type) {
   switch (type) {
-    case FieldType::Int32: return "int32";
-    case FieldType::Float32: return "float32";
-    case FieldType::Int64: return "int64";
+    case FieldType::Int32:
+      return "int32";
+    case FieldType::Float32:
+      return "float32";
+    case FieldType::Int64:
+      return "int64";
   }
   return "";
 }
@@ -95,7 +98,8 @@ Napi::Value describePluginAt(const Napi::CallbackInfo& info) {
 
 Napi::Value inspectPluginAt(const Napi::CallbackInfo& info) {
   return guard(info.Env(), [&]() -> Napi::Value {
-    return Napi::String::New(info.Env(), inspectPlugin(text(info[0], "path", kMaxText), text(info[1], "command", kMaxText)));
+    return Napi::String::New(info.Env(), inspectPlugin(text(info[0], "path", kMaxText),
+                                                       text(info[1], "command", kMaxText)));
   });
 }
 

@@ -23,13 +23,14 @@ std::string shown(double number) {
 
 bool isNothing(const Napi::Value& value) { return value.IsNull() || value.IsUndefined(); }
 
-std::int64_t integer(const Napi::Value& value, const char* name, std::int64_t min, std::int64_t max) {
+std::int64_t integer(const Napi::Value& value, const char* name, std::int64_t min,
+                     std::int64_t max) {
   if (!value.IsNumber()) refuse(name, "is a number");
   const double number = value.As<Napi::Number>().DoubleValue();
   if (!(number >= static_cast<double>(min) && number <= static_cast<double>(max)) ||
       number != std::floor(number))
-    refuse(name, "is an integer from " + std::to_string(min) + " to " + std::to_string(max) + "; got " +
-                     shown(number));
+    refuse(name, "is an integer from " + std::to_string(min) + " to " + std::to_string(max) +
+                     "; got " + shown(number));
   return static_cast<std::int64_t>(number);
 }
 
@@ -48,7 +49,8 @@ bool boolean(const Napi::Value& value, const char* name) {
 std::string text(const Napi::Value& value, const char* name, std::size_t maxLength) {
   if (!value.IsString()) refuse(name, "is a string");
   std::string string = value.As<Napi::String>().Utf8Value();
-  if (string.size() > maxLength) refuse(name, "has at most " + std::to_string(maxLength) + " bytes");
+  if (string.size() > maxLength)
+    refuse(name, "has at most " + std::to_string(maxLength) + " bytes");
   return string;
 }
 
@@ -60,7 +62,8 @@ Napi::Object object(const Napi::Value& value, const char* name) {
 Napi::Array array(const Napi::Value& value, const char* name, std::uint32_t maxLength) {
   if (!value.IsArray()) refuse(name, "is an array");
   const Napi::Array items = value.As<Napi::Array>();
-  if (items.Length() > maxLength) refuse(name, "has at most " + std::to_string(maxLength) + " entries");
+  if (items.Length() > maxLength)
+    refuse(name, "has at most " + std::to_string(maxLength) + " entries");
   return items;
 }
 
@@ -80,7 +83,8 @@ Bytes bytes(const Napi::Value& value, const char* name) {
   } else {
     refuse(name, "is a typed array or a DataView");
   }
-  if (result.data == nullptr || result.size == 0) refuse(name, "is empty, or its ArrayBuffer is detached");
+  if (result.data == nullptr || result.size == 0)
+    refuse(name, "is empty, or its ArrayBuffer is detached");
   return result;
 }
 
@@ -88,8 +92,10 @@ Control control(const Napi::Value& value) {
   const Napi::Object fields = object(value, "control");
   Control block;
   block.step = integer(fields.Get("step"), "control.step", 0, kMaxSafeInteger);
-  block.sampleOffset = integer(fields.Get("sampleOffset"), "control.sampleOffset", 0, kMaxSafeInteger);
-  block.seed = static_cast<std::uint64_t>(integer(fields.Get("seed"), "control.seed", 0, kMaxSafeInteger));
+  block.sampleOffset =
+      integer(fields.Get("sampleOffset"), "control.sampleOffset", 0, kMaxSafeInteger);
+  block.seed =
+      static_cast<std::uint64_t>(integer(fields.Get("seed"), "control.seed", 0, kMaxSafeInteger));
   block.learningRate = finite(fields.Get("learningRate"), "control.learningRate");
   block.lossScale = finite(fields.Get("lossScale"), "control.lossScale");
   return block;
@@ -97,7 +103,9 @@ Control control(const Napi::Value& value) {
 
 DType dtype(const Napi::Value& value) { return static_cast<DType>(integer(value, "dtype", 0, 3)); }
 
-Access access(const Napi::Value& value) { return static_cast<Access>(integer(value, "access", 1, 3)); }
+Access access(const Napi::Value& value) {
+  return static_cast<Access>(integer(value, "access", 1, 3));
+}
 
 int extents(const Napi::Value& value, std::int64_t (&size)[4]) {
   const Napi::Array items = array(value, "size", 4);
@@ -111,8 +119,10 @@ Napi::ArrayBuffer newArrayBuffer(Napi::Env env, std::size_t bytes) {
   // Below this the engine's own allocation ends the process only when the process is lost anyway.
   constexpr std::size_t kOrdinary = std::size_t(1) << 24;
   if (bytes <= kOrdinary) return Napi::ArrayBuffer::New(env, bytes);
-  const Napi::Value made = env.Global().Get("ArrayBuffer").As<Napi::Function>().New(
-      {Napi::Number::New(env, static_cast<double>(bytes))});
+  const Napi::Value made = env.Global()
+                               .Get("ArrayBuffer")
+                               .As<Napi::Function>()
+                               .New({Napi::Number::New(env, static_cast<double>(bytes))});
   if (!made.IsArrayBuffer() || made.As<Napi::ArrayBuffer>().ByteLength() != bytes)
     throw Error(ErrorCode::DeviceError, "the global ArrayBuffer is not JavaScript's");
   return made.As<Napi::ArrayBuffer>();

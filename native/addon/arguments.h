@@ -16,7 +16,8 @@ struct Bytes {
   std::size_t size;
 };
 
-std::int64_t integer(const Napi::Value& value, const char* name, std::int64_t min, std::int64_t max);
+std::int64_t integer(const Napi::Value& value, const char* name, std::int64_t min,
+                     std::int64_t max);
 double finite(const Napi::Value& value, const char* name);
 bool boolean(const Napi::Value& value, const char* name);
 std::string text(const Napi::Value& value, const char* name, std::size_t maxLength);

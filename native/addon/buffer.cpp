@@ -12,7 +12,10 @@ namespace {
 class WriteJob final : public Job {
  public:
   WriteJob(Napi::Env env, std::shared_ptr<OpenDevice> device, char* to, const Bytes& source)
-      : Job(env, std::move(device)), to_(to), size_(source.size), copy_(allocateHostMemory(source.size)) {
+      : Job(env, std::move(device)),
+        to_(to),
+        size_(source.size),
+        copy_(allocateHostMemory(source.size)) {
     if (copy_ == nullptr) throw Error(ErrorCode::OutOfDeviceMemory, "the host has no memory left");
     std::memcpy(copy_, source.data, size_);
   }
@@ -59,14 +62,16 @@ class FillJob final : public Job {
 }  // namespace
 
 Napi::Function BufferWrap::define(Napi::Env env) {
-  return DefineClass(env, "NativeBuffer",
-                     {exposeGetter<&BufferWrap::byteLength>("byteLength"),
-                      exposeGetter<&BufferWrap::disposed>("disposed"), expose<&BufferWrap::write>("write"),
-                      expose<&BufferWrap::read>("read"), expose<&BufferWrap::readSync>("readSync"),
-                      expose<&BufferWrap::fill>("fill"), expose<&BufferWrap::dispose>("dispose")});
+  return DefineClass(
+      env, "NativeBuffer",
+      {exposeGetter<&BufferWrap::byteLength>("byteLength"),
+       exposeGetter<&BufferWrap::disposed>("disposed"), expose<&BufferWrap::write>("write"),
+       expose<&BufferWrap::read>("read"), expose<&BufferWrap::readSync>("readSync"),
+       expose<&BufferWrap::fill>("fill"), expose<&BufferWrap::dispose>("dispose")});
 }
 
-Napi::Object BufferWrap::make(Napi::Env env, std::shared_ptr<OpenDevice> device, std::shared_ptr<Block> block) {
+Napi::Object BufferWrap::make(Napi::Env env, std::shared_ptr<OpenDevice> device,
+                              std::shared_ptr<Block> block) {
   return Wrap::make(env, State::of(env).bufferClass, Payload{std::move(device), std::move(block)});
 }
 
@@ -80,9 +85,11 @@ BufferWrap::~BufferWrap() {
   if (device_) device_->dispose(block_);
 }
 
-std::shared_ptr<Block> BufferWrap::block(const Napi::Value& value, const OpenDevice& device, const char* name) {
+std::shared_ptr<Block> BufferWrap::block(const Napi::Value& value, const OpenDevice& device,
+                                         const char* name) {
   const BufferWrap* buffer = from(value);
-  if (buffer == nullptr) throw Error(ErrorCode::InvalidArgument, std::string(name) + " is a buffer");
+  if (buffer == nullptr)
+    throw Error(ErrorCode::InvalidArgument, std::string(name) + " is a buffer");
   if (buffer->device_.get() != &device)
     throw Error(ErrorCode::InvalidArgument, std::string(name) + " belongs to another device");
   buffer->requireLive();
@@ -127,15 +134,16 @@ Napi::Value BufferWrap::write(const Napi::CallbackInfo& info) {
     return done.Promise();
   }
   return State::of(info.Env())
-      .submit(info.Env(), std::make_unique<WriteJob>(info.Env(), device_, block_->data + to.offset, source));
+      .submit(info.Env(),
+              std::make_unique<WriteJob>(info.Env(), device_, block_->data + to.offset, source));
 }
 
 Napi::Value BufferWrap::read(const Napi::CallbackInfo& info) {
   requireLive();
   const Range from = range(info[0], info[1]);
   return State::of(info.Env())
-      .submit(info.Env(),
-              std::make_unique<ReadJob>(info.Env(), device_, block_->data + from.offset, from.length));
+      .submit(info.Env(), std::make_unique<ReadJob>(info.Env(), device_, block_->data + from.offset,
+                                                    from.length));
 }
 
 Napi::Value BufferWrap::readSync(const Napi::CallbackInfo& info) {
@@ -143,7 +151,8 @@ Napi::Value BufferWrap::readSync(const Napi::CallbackInfo& info) {
   const Range from = range(info[0], info[1]);
   Napi::ArrayBuffer target = newArrayBuffer(info.Env(), from.length);
   device_->queue().drain();
-  if (from.length > 0) device_->device().download(target.Data(), block_->data + from.offset, from.length);
+  if (from.length > 0)
+    device_->device().download(target.Data(), block_->data + from.offset, from.length);
   return target;
 }
 
@@ -152,8 +161,8 @@ Napi::Value BufferWrap::fill(const Napi::CallbackInfo& info) {
   const Range to = range(info[0], info[1]);
   const int value = static_cast<int>(integer(info[2], "value", 0, 255));
   return State::of(info.Env())
-      .submit(info.Env(),
-              std::make_unique<FillJob>(info.Env(), device_, block_->data + to.offset, value, to.length));
+      .submit(info.Env(), std::make_unique<FillJob>(info.Env(), device_, block_->data + to.offset,
+                                                    value, to.length));
 }
 
 Napi::Value BufferWrap::dispose(const Napi::CallbackInfo& info) {

@@ -9,13 +9,15 @@ class BufferWrap : public Wrap<BufferWrap> {
   static constexpr napi_type_tag kTag = {0x5f1c3b6a9d2e4871, 0x8b0cf2a64e9d1c35};
 
   static Napi::Function define(Napi::Env env);
-  static Napi::Object make(Napi::Env env, std::shared_ptr<OpenDevice> device, std::shared_ptr<Block> block);
+  static Napi::Object make(Napi::Env env, std::shared_ptr<OpenDevice> device,
+                           std::shared_ptr<Block> block);
 
   explicit BufferWrap(const Napi::CallbackInfo& info);
   ~BufferWrap() override;
 
   // The block, if `value` is a live buffer of `device`; otherwise throws and names the argument.
-  static std::shared_ptr<Block> block(const Napi::Value& value, const OpenDevice& device, const char* name);
+  static std::shared_ptr<Block> block(const Napi::Value& value, const OpenDevice& device,
+                                      const char* name);
 
  private:
   Napi::Value byteLength(const Napi::CallbackInfo& info);

@@ -62,9 +62,9 @@ View operandView(const Napi::Value& value, const OpenDevice& device) {
   const std::int64_t offset = integer(fields.Get("byteOffset"), "byteOffset", 0, kMaxSafeInteger);
   const std::int64_t length = viewBytes(view), available = static_cast<std::int64_t>(block->bytes);
   if (length > available || offset > available - length)
-    throw Error(ErrorCode::InvalidArgument, "an operand reaches beyond its buffer: " + std::to_string(length) +
-                                                " bytes at " + std::to_string(offset) + " of " +
-                                                std::to_string(available));
+    throw Error(ErrorCode::InvalidArgument,
+                "an operand reaches beyond its buffer: " + std::to_string(length) + " bytes at " +
+                    std::to_string(offset) + " of " + std::to_string(available));
   requireArgument(offset % sizeOf(view.dtype) == 0,
                   "an operand's byteOffset is a multiple of its element size");
   view.data = block->data + offset;
@@ -74,8 +74,9 @@ View operandView(const Napi::Value& value, const OpenDevice& device) {
 std::unique_ptr<Device> makeDevice(const Napi::Object& options) {
   const std::string kind = text(options.Get("kind"), "kind", 16);
   if (kind == "plugin")
-    return openPluginDevice(text(options.Get("path"), "path", kMaxPath),
-                            static_cast<int>(integer(options.Get("index"), "index", 0, kMaxDevices)));
+    return openPluginDevice(
+        text(options.Get("path"), "path", kMaxPath),
+        static_cast<int>(integer(options.Get("index"), "index", 0, kMaxDevices)));
   if (kind != "cpu")
     throw Error(ErrorCode::DeviceUnavailable, "this build has two kinds of device: cpu and plugin");
   cpu::CpuOptions cpu;
@@ -100,8 +101,10 @@ Napi::Value DeviceWrap::create(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   return guard(env, [&] {
     const Napi::Object options = object(info[0], "options");
-    const std::int64_t limit = integer(options.Get("memoryLimit"), "memoryLimit", 0, kMaxSafeInteger);
-    auto device = std::make_shared<OpenDevice>(makeDevice(options), static_cast<std::size_t>(limit));
+    const std::int64_t limit =
+        integer(options.Get("memoryLimit"), "memoryLimit", 0, kMaxSafeInteger);
+    auto device =
+        std::make_shared<OpenDevice>(makeDevice(options), static_cast<std::size_t>(limit));
     State::of(env).add(device);
     return make(env, State::of(env).deviceClass, device);
   });
@@ -147,7 +150,8 @@ Napi::Value DeviceWrap::memory(const Napi::CallbackInfo& info) {
 Napi::Value DeviceWrap::allocate(const Napi::CallbackInfo& info) {
   const std::int64_t bytes = integer(info[0], "bytes", 1, kMaxSafeInteger);
   const std::string category = text(info[1], "category", 64);
-  return BufferWrap::make(info.Env(), device_, device_->allocate(static_cast<std::size_t>(bytes), category));
+  return BufferWrap::make(info.Env(), device_,
+                          device_->allocate(static_cast<std::size_t>(bytes), category));
 }
 
 Napi::Value DeviceWrap::execute(const Napi::CallbackInfo& info) {

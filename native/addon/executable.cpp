@@ -60,15 +60,16 @@ ExecutableDescription plannedExecutable(const Napi::Value& value, const OpenDevi
     const Napi::Value region = regions.Get(i);
     description.regions.push_back(isNothing(region) ? nullptr : block(region, "a region"));
   }
-  description.inputRegion = static_cast<int>(integer(fields.Get("inputRegion"), "inputRegion", -1, kMaxRegions));
+  description.inputRegion =
+      static_cast<int>(integer(fields.Get("inputRegion"), "inputRegion", -1, kMaxRegions));
   const Napi::Value slots = fields.Get("slots");
   if (!isNothing(slots)) {
     const Napi::Array pair = array(slots, "slots", 2);
     requireArgument(pair.Length() == 2, "there are two slots or none");
-    for (std::uint32_t i = 0; i < 2; ++i)
-      description.slots[i] = block(pair.Get(i), "a slot");
+    for (std::uint32_t i = 0; i < 2; ++i) description.slots[i] = block(pair.Get(i), "a slot");
   }
-  const Napi::Array instructions = array(fields.Get("instructions"), "instructions", kMaxInstructions);
+  const Napi::Array instructions =
+      array(fields.Get("instructions"), "instructions", kMaxInstructions);
   for (std::uint32_t i = 0; i < instructions.Length(); ++i) {
     const Napi::HandleScope scope(env);
     description.instructions.push_back(plannedInstruction(instructions.Get(i)));
@@ -82,9 +83,9 @@ ExecutableDescription plannedExecutable(const Napi::Value& value, const OpenDevi
   const Napi::Array outputs = array(fields.Get("outputs"), "outputs", kMaxPorts);
   for (std::uint32_t i = 0; i < outputs.Length(); ++i) {
     const Napi::Object output = object(outputs.Get(i), "an output");
-    description.outputs.push_back({static_cast<int>(integer(output.Get("region"), "region", 0, kMaxRegions)),
-                                   integer(output.Get("byteOffset"), "byteOffset", 0, kMaxSafeInteger),
-                                   extent(output)});
+    description.outputs.push_back(
+        {static_cast<int>(integer(output.Get("region"), "region", 0, kMaxRegions)),
+         integer(output.Get("byteOffset"), "byteOffset", 0, kMaxSafeInteger), extent(output)});
   }
   return description;
 }
@@ -92,8 +93,8 @@ ExecutableDescription plannedExecutable(const Napi::Value& value, const OpenDevi
 // One run. Outputs are written straight into the ArrayBuffers of the result.
 class RunJob final : public Job {
  public:
-  RunJob(Napi::Env env, std::shared_ptr<OpenDevice> device, std::shared_ptr<Executable> executable, Run run,
-         bool timing)
+  RunJob(Napi::Env env, std::shared_ptr<OpenDevice> device, std::shared_ptr<Executable> executable,
+         Run run, bool timing)
       : Job(env, std::move(device)), executable_(std::move(executable)), run_(std::move(run)) {
     for (int output : run_.outputs) {
       Napi::ArrayBuffer buffer =
@@ -159,7 +160,8 @@ Napi::Value ExecutableWrap::create(Napi::Env env, const std::shared_ptr<OpenDevi
                                    const Napi::Value& description) {
   device->device();
   std::vector<Napi::Object> buffers;
-  auto executable = std::make_shared<Executable>(*device, plannedExecutable(description, *device, buffers));
+  auto executable =
+      std::make_shared<Executable>(*device, plannedExecutable(description, *device, buffers));
   return make(env, State::of(env).executableClass,
               Payload{device, std::move(executable), std::move(buffers)});
 }
@@ -198,12 +200,13 @@ Napi::Value ExecutableWrap::run(const Napi::CallbackInfo& info) {
   run.control = control(fields.Get("control"));
   const Napi::Array outputs = array(fields.Get("outputs"), "outputs", kMaxPorts);
   for (std::uint32_t i = 0; i < outputs.Length(); ++i)
-    run.outputs.push_back(static_cast<int>(
-        integer(outputs.Get(i), "outputs", 0, static_cast<std::int64_t>(program.outputCount()) - 1)));
+    run.outputs.push_back(static_cast<int>(integer(
+        outputs.Get(i), "outputs", 0, static_cast<std::int64_t>(program.outputCount()) - 1)));
   const bool timing = boolean(fields.Get("timing"), "timing");
   program.check(run);
   return State::of(info.Env())
-      .submit(info.Env(), std::make_unique<RunJob>(info.Env(), device_, executable_, std::move(run), timing));
+      .submit(info.Env(),
+              std::make_unique<RunJob>(info.Env(), device_, executable_, std::move(run), timing));
 }
 
 Napi::Value ExecutableWrap::dispose(const Napi::CallbackInfo& info) {

@@ -71,8 +71,9 @@ void State::forget(Napi::Env env, Job* job) {
 }
 
 void State::add(const std::shared_ptr<OpenDevice>& device) {
-  devices_.erase(std::remove_if(devices_.begin(), devices_.end(), [](const auto& d) { return d.expired(); }),
-                 devices_.end());
+  devices_.erase(
+      std::remove_if(devices_.begin(), devices_.end(), [](const auto& d) { return d.expired(); }),
+      devices_.end());
   devices_.push_back(device);
 }
 

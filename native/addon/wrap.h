@@ -26,7 +26,8 @@ class Wrap : public Napi::ObjectWrap<T> {
  protected:
   // Makes the JavaScript object for `payload`, which the constructor of T copies.
   template <class Payload>
-  static Napi::Object make(Napi::Env env, const Napi::FunctionReference& constructor, const Payload& payload) {
+  static Napi::Object make(Napi::Env env, const Napi::FunctionReference& constructor,
+                           const Payload& payload) {
     State& state = State::of(env);
     state.construction = &payload;
     try {
@@ -53,12 +54,14 @@ class Wrap : public Napi::ObjectWrap<T> {
 
   template <Method method>
   static Napi::ClassPropertyDescriptor<T> expose(const char* name) {
-    return Napi::ObjectWrap<T>::InstanceMethod(name, static_cast<Method>(&Wrap::template guarded<method>));
+    return Napi::ObjectWrap<T>::InstanceMethod(
+        name, static_cast<Method>(&Wrap::template guarded<method>));
   }
 
   template <Method method>
   static Napi::ClassPropertyDescriptor<T> exposeGetter(const char* name) {
-    return Napi::ObjectWrap<T>::InstanceAccessor(name, static_cast<Method>(&Wrap::template guarded<method>), nullptr);
+    return Napi::ObjectWrap<T>::InstanceAccessor(
+        name, static_cast<Method>(&Wrap::template guarded<method>), nullptr);
   }
 };
 

@@ -85,7 +85,8 @@ class Device {
   // them and gives the block back as they left it. `label` names layer and op; it may be null.
   virtual void setControl(const Control& control) = 0;
   virtual Control control() = 0;
-  virtual void execute(const OpEntry& op, const void* attributes, const View* views, const char* label) = 0;
+  virtual void execute(const OpEntry& op, const void* attributes, const View* views,
+                       const char* label) = 0;
   virtual void synchronize() = 0;
 
   // From the queue thread: one run, to its end. Gives the control block back as the instructions left it.

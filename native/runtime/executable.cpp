@@ -11,7 +11,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double nanoseconds(Clock::time_point from, Clock::time_point to) {
-  return static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count());
+  return static_cast<double>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(to - from).count());
 }
 
 std::int64_t multiply(std::int64_t a, std::int64_t b) {
@@ -25,8 +26,8 @@ void requireWithin(std::int64_t offset, std::int64_t length, const Block& block,
   const std::int64_t bytes = static_cast<std::int64_t>(block.bytes);
   if (offset < 0 || length < 0 || length > bytes || offset > bytes - length)
     throw Error(ErrorCode::InvalidArgument,
-                std::string(what) + " reaches beyond its memory: " + std::to_string(length) + " bytes at " +
-                    std::to_string(offset) + " of " + std::to_string(bytes));
+                std::string(what) + " reaches beyond its memory: " + std::to_string(length) +
+                    " bytes at " + std::to_string(offset) + " of " + std::to_string(bytes));
 }
 
 View viewOf(const PlannedOperand& operand, std::int64_t n) {
@@ -46,7 +47,8 @@ std::uint64_t nextNumber() {
 }
 
 Error named(const Error& error, std::size_t number, const std::string& label) {
-  return Error(error.code(), label + " (instruction " + std::to_string(number) + "): " + error.what());
+  return Error(error.code(),
+               label + " (instruction " + std::to_string(number) + "): " + error.what());
 }
 
 void checkExtent(const Extent& extent, std::int64_t batch, std::int64_t offset, const Block& block,
@@ -81,11 +83,13 @@ Executable::Executable(OpenDevice& owner, ExecutableDescription description)
   const ExecutableDescription& d = description_;
   const int regionCount = static_cast<int>(d.regions.size());
   requireArgument(d.batch >= 1, "batch is at least one");
-  requireArgument(d.inputRegion >= -1 && d.inputRegion < regionCount, "inputRegion is the number of a region");
+  requireArgument(d.inputRegion >= -1 && d.inputRegion < regionCount,
+                  "inputRegion is the number of a region");
   requireArgument(!d.slots[0] == !d.slots[1], "there are two slots or none");
   requireArgument(d.inputs.empty() || d.slots[0], "inputs need slots");
   for (const PlannedInput& input : d.inputs)
-    for (const auto& slot : d.slots) checkExtent(input.bytes, d.batch, input.byteOffset, *slot, "an input");
+    for (const auto& slot : d.slots)
+      checkExtent(input.bytes, d.batch, input.byteOffset, *slot, "an input");
   for (const PlannedOutput& output : d.outputs) {
     requireArgument(output.region >= 0 && output.region < regionCount, "an output names a region");
     const auto& block = output.region == d.inputRegion ? d.slots[0] : d.regions[output.region];
@@ -134,8 +138,9 @@ void Executable::checkInstruction(std::size_t number, std::int64_t n) {
   const PlannedInstruction& instruction = description_.instructions[number];
   for (const PlannedOperand& operand : instruction.operands) {
     if (operand.access == Access::None) continue;
-    requireArgument(operand.region >= 0 && operand.region < static_cast<int>(description_.regions.size()),
-                    "an operand names a region");
+    requireArgument(
+        operand.region >= 0 && operand.region < static_cast<int>(description_.regions.size()),
+        "an operand names a region");
     requireArgument(!operand.batched || operand.rank >= 1, "a batched operand has an extent");
     requireArgument(operand.byteOffset % sizeOf(operand.dtype) == 0,
                     "an operand's offset is a multiple of its element size");
@@ -161,8 +166,9 @@ void Executable::resolveInstruction(std::size_t number, std::int64_t n, int slot
       *view++ = View();
       continue;
     }
-    const auto& block = operand.region == description_.inputRegion ? description_.slots[slot]
-                                                                   : description_.regions[operand.region];
+    const auto& block = operand.region == description_.inputRegion
+                            ? description_.slots[slot]
+                            : description_.regions[operand.region];
     *view = viewOf(operand, n);
     view->data = block->data + operand.byteOffset;
     ++view;
@@ -183,7 +189,8 @@ void Executable::stage(int slot, std::size_t input, const void* data, std::int64
   const Block& block = *description_.slots[slot];
   if (block.disposed) throw Error(ErrorCode::Disposed, "the staging slot was disposed");
   if (block.uses.load(std::memory_order_acquire) != 0)
-    throw Error(ErrorCode::Busy, "a step that has not ended uses staging slot " + std::to_string(slot));
+    throw Error(ErrorCode::Busy,
+                "a step that has not ended uses staging slot " + std::to_string(slot));
   const std::int64_t varying = bytes - place.bytes.fixed;
   const bool fits = place.bytes.perImage == 0
                         ? varying == 0
@@ -191,24 +198,29 @@ void Executable::stage(int slot, std::size_t input, const void* data, std::int64
                               varying / place.bytes.perImage <= description_.batch;
   if (!fits)
     throw Error(ErrorCode::InvalidArgument,
-                "input " + std::to_string(input) + " has " + std::to_string(bytes) + " bytes; a batch of n has " +
-                    std::to_string(place.bytes.fixed) + " + " + std::to_string(place.bytes.perImage) +
-                    " n, with n from 1 to " + std::to_string(description_.batch));
+                "input " + std::to_string(input) + " has " + std::to_string(bytes) +
+                    " bytes; a batch of n has " + std::to_string(place.bytes.fixed) + " + " +
+                    std::to_string(place.bytes.perImage) + " n, with n from 1 to " +
+                    std::to_string(description_.batch));
   device.stage(block.data + place.byteOffset, data, static_cast<std::size_t>(bytes));
 }
 
 void Executable::check(const Run& run) const {
   owner_.device();
   if (failed_)
-    throw Error(ErrorCode::DeviceError, "an earlier run of this program failed; make a new executable");
+    throw Error(ErrorCode::DeviceError,
+                "an earlier run of this program failed; make a new executable");
   for (const auto& block : description_.regions)
-    if (block && block->disposed) throw Error(ErrorCode::Disposed, "memory of this program was disposed");
+    if (block && block->disposed)
+      throw Error(ErrorCode::Disposed, "memory of this program was disposed");
   for (const auto& block : description_.slots)
     if (block && block->disposed) throw Error(ErrorCode::Disposed, "a staging slot was disposed");
   if (run.n < 1 || run.n > description_.batch)
-    throw Error(ErrorCode::InvalidArgument, "n is " + std::to_string(run.n) + "; the planned batch is " +
+    throw Error(ErrorCode::InvalidArgument, "n is " + std::to_string(run.n) +
+                                                "; the planned batch is " +
                                                 std::to_string(description_.batch));
-  if (run.n < least_) throw Error(ErrorCode::InvalidArgument, "a batch of one does not fit: " + leastReason_);
+  if (run.n < least_)
+    throw Error(ErrorCode::InvalidArgument, "a batch of one does not fit: " + leastReason_);
   requireArgument(run.begin <= run.end && run.end <= instructions_.size(),
                   "begin and end are a range of the instructions");
   for (int output : run.outputs)
@@ -232,8 +244,9 @@ RunResult Executable::run(const Run& run) {
   sequence_.readbacks.clear();
   for (std::size_t i = 0; i < run.outputs.size(); ++i) {
     const PlannedOutput& output = description_.outputs[static_cast<std::size_t>(run.outputs[i])];
-    const auto& block = output.region == description_.inputRegion ? description_.slots[run.slot]
-                                                                  : description_.regions[output.region];
+    const auto& block = output.region == description_.inputRegion
+                            ? description_.slots[run.slot]
+                            : description_.regions[output.region];
     sequence_.readbacks.push_back({run.targets[i], block->data + output.byteOffset,
                                    static_cast<std::size_t>(output.bytes.at(run.n))});
   }
@@ -244,7 +257,8 @@ RunResult Executable::run(const Run& run) {
       throw Error(ErrorCode::Cancelled, "the device was closed in the middle of a step");
     const Step& step = instructions_[number];
     const PlannedInstruction& instruction = description_.instructions[number];
-    device.execute(*step.op, instruction.attributes.data(), &views_[step.firstView], instruction.label.c_str());
+    device.execute(*step.op, instruction.attributes.data(), &views_[step.firstView],
+                   instruction.label.c_str());
     issuing.reset();
   };
   try {

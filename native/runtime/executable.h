@@ -62,9 +62,9 @@ struct Run {
   int slot = 0;
   std::size_t begin = 0, end = 0;  // instructions
   Control control;
-  std::vector<int> outputs;       // numbers of outputs to copy back
-  std::vector<void*> targets;     // where to, outputBytes(n) each
-  double* times = nullptr;        // nanoseconds by instruction of [begin, end)
+  std::vector<int> outputs;    // numbers of outputs to copy back
+  std::vector<void*> targets;  // where to, outputBytes(n) each
+  double* times = nullptr;     // nanoseconds by instruction of [begin, end)
 };
 
 struct RunResult {

@@ -10,7 +10,8 @@ constexpr const char* kOwnCategory = "scratch";
 // Of tensors that come and go with eager ops.
 constexpr const char* kEagerCategory = "tensors";
 
-std::string outOfMemory(std::size_t bytes, const std::string& category, const MemoryAccount::Report& report) {
+std::string outOfMemory(std::size_t bytes, const std::string& category,
+                        const MemoryAccount::Report& report) {
   std::string message = "no room for " + std::to_string(bytes) + " bytes of " + category + ": " +
                         std::to_string(report.allocated) + " bytes are allocated";
   if (report.limit != 0) message += " of a limit of " + std::to_string(report.limit);

@@ -19,13 +19,16 @@ WorkQueue::WorkQueue() {
   try {
     thread_ = std::thread([this] { work(); });
   } catch (const std::system_error& error) {
-    throw Error(ErrorCode::DeviceError, std::string("cannot start the device's thread: ") + error.what());
+    throw Error(ErrorCode::DeviceError,
+                std::string("cannot start the device's thread: ") + error.what());
   }
 }
 
 WorkQueue::~WorkQueue() { stop(); }
 
-bool WorkQueue::push(Task work, Task done) { return push(Item{std::move(work), std::move(done), true}); }
+bool WorkQueue::push(Task work, Task done) {
+  return push(Item{std::move(work), std::move(done), true});
+}
 
 bool WorkQueue::pushUnseen(Task work) { return push(Item{std::move(work), nullptr, false}); }
 
@@ -80,7 +83,8 @@ void WorkQueue::work() {
 // False when the queue stops.
 bool WorkQueue::next(Item& item) {
   const auto end = std::chrono::steady_clock::now() + kSpin;
-  while (idle() && !stopping_.load(std::memory_order_relaxed) && std::chrono::steady_clock::now() < end)
+  while (idle() && !stopping_.load(std::memory_order_relaxed) &&
+         std::chrono::steady_clock::now() < end)
     relax();
   std::unique_lock<std::mutex> lock(mutex_);
   asleep_ = true;

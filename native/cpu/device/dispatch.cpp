@@ -39,7 +39,8 @@ constexpr Kernel kAvx2[] = {
 #undef STRIATE_OPS
 
 bool hasAvx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("bmi2");
 }
 #endif
 
@@ -90,8 +91,9 @@ const InstructionSet& findInstructionSet(const std::string& name) {
     if (name == set.name) return set;
     names += std::string(names.empty() ? "" : ", ") + set.name;
   }
-  throw Error(ErrorCode::InvalidArgument,
-              "this build and this processor have no instruction set '" + name + "'; they have " + names);
+  throw Error(
+      ErrorCode::InvalidArgument,
+      "this build and this processor have no instruction set '" + name + "'; they have " + names);
 }
 
 }  // namespace striate::cpu

@@ -65,7 +65,8 @@ ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   s.scratchBytes = kScratchBytes * static_cast<std::size_t>(s.size);
   s.scratch = static_cast<char*>(allocateHostMemory(s.scratchBytes));
   if (s.scratch == nullptr)
-    throw Error(ErrorCode::OutOfDeviceMemory, "no room for the scratch memory of " + std::to_string(s.size) + " threads");
+    throw Error(ErrorCode::OutOfDeviceMemory,
+                "no room for the scratch memory of " + std::to_string(s.size) + " threads");
   try {
     for (int worker = 1; worker < s.size; ++worker)
       s.threads.emplace_back([&s, worker] { s.work(worker); });
@@ -142,7 +143,8 @@ void ThreadPool::State::takeItems(int worker) {
 bool ThreadPool::State::join(std::uint64_t& seen) {
   std::uint64_t current = word.load(std::memory_order_acquire);
   while ((current & kOpen) != 0 && current / kNumber != seen) {
-    if (!word.compare_exchange_weak(current, current + kInside, std::memory_order_acq_rel)) continue;
+    if (!word.compare_exchange_weak(current, current + kInside, std::memory_order_acq_rel))
+      continue;
     seen = current / kNumber;
     return true;
   }
@@ -174,7 +176,8 @@ void ThreadPool::State::work(int worker) {
     while (!found && Clock::now() < end) {
       for (int i = 0; i < 16; ++i) relax();
       const std::uint64_t current = word.load(std::memory_order_relaxed);
-      found = stop.load(std::memory_order_relaxed) || ((current & kOpen) != 0 && current / kNumber != seen);
+      found = stop.load(std::memory_order_relaxed) ||
+              ((current & kOpen) != 0 && current / kNumber != seen);
     }
     if (!found) sleep(seen);
   }
