@@ -1,6 +1,7 @@
 #include "runtime/executable.h"
 
 #include <chrono>
+#include <functional>
 
 #include "runtime/error.h"
 
@@ -251,7 +252,7 @@ RunResult Executable::run(const Run& run) {
                                    static_cast<std::size_t>(output.bytes.at(run.n))});
   }
   std::optional<std::size_t> issuing;
-  const Issue issue = [&](std::size_t number) {
+  const auto execute = [&](std::size_t number) {
     issuing = number;
     if (owner_.queue().stopping().load(std::memory_order_relaxed))
       throw Error(ErrorCode::Cancelled, "the device was closed in the middle of a step");
@@ -261,6 +262,7 @@ RunResult Executable::run(const Run& run) {
                    instruction.label.c_str());
     issuing.reset();
   };
+  const Issue issue = std::ref(execute);  // by reference: no allocation
   try {
     control = device.run(sequence_, control, issue);
   } catch (const Error& error) {
