@@ -1,6 +1,14 @@
 import { expect } from 'chai';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot, version } from '../../scripts/paths.js';
@@ -135,7 +143,7 @@ describe('full: the packed package', () => {
 
   describe('types for consumers', () => {
     for (const wanted of ['6.0', '7']) {
-      it(`compile with TypeScript ${wanted}, strict, without skipLibCheck`, function () {
+      it(`a consumer and the README's example compile with TypeScript ${wanted}, strict, without skipLibCheck`, function () {
         const place = join(folder, `typescript${wanted}`);
         mkdirSync(place);
         writeFileSync(join(place, 'package.json'), '{ "private": true, "type": "module" }\n');
@@ -143,11 +151,13 @@ describe('full: the packed package', () => {
           skipGroup(this, `package typescript@${wanted} (npm)`);
         }
         copyFileSync(join(packageRoot, 'test/full/consumer.ts'), join(place, 'consumer.ts'));
+        const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+        writeFileSync(join(place, 'readme.ts'), /```ts\n(.*?)```/s.exec(readme)![1]!);
         const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes'];
         const target = ['--module', 'nodenext', '--target', 'es2022'];
         const checked = spawnSync(
           process.execPath,
-          ['node_modules/typescript/bin/tsc', ...flags, ...target, 'consumer.ts'],
+          ['node_modules/typescript/bin/tsc', ...flags, ...target, 'consumer.ts', 'readme.ts'],
           { cwd: place, encoding: 'utf8' },
         );
         expect(checked.stdout).to.equal('');
