@@ -1,7 +1,7 @@
 // Average pooling: y[n, p, q, c] = sum of x over window (p, q) / divisor(p, q).
-// The divisor is the part of the window inside the padded volume (countPadding 1; PyTorch's and Caffe's
-// rule) or inside the volume (0). x [n, H, W, C], y [n, P, Q, C]; see ops/window.h for P and Q.
-// Gradient: dx[h, w] = sum over the windows that cover (h, w) of dy / divisor, a gather.
+// The divisor is the part of the window inside the padded volume (countPadding 1; PyTorch's and
+// Caffe's rule) or inside the volume (0). x [n, H, W, C], y [n, P, Q, C]; see ops/window.h for P
+// and Q. Gradient: dx[h, w] = sum over the windows that cover (h, w) of dy / divisor, a gather.
 #pragma once
 #include "ops/window.h"
 
@@ -16,10 +16,10 @@ struct AvgPool2d {
     std::int32_t countPadding;
   };
   static constexpr Field fields[] = {
-      STRIATE_FIELD(Attributes, sizeH),     STRIATE_FIELD(Attributes, sizeW),
-      STRIATE_FIELD(Attributes, strideH),   STRIATE_FIELD(Attributes, strideW),
-      STRIATE_FIELD(Attributes, padTop),    STRIATE_FIELD(Attributes, padLeft),
-      STRIATE_FIELD(Attributes, padBottom), STRIATE_FIELD(Attributes, padRight),
+      STRIATE_FIELD(Attributes, sizeH),        STRIATE_FIELD(Attributes, sizeW),
+      STRIATE_FIELD(Attributes, strideH),      STRIATE_FIELD(Attributes, strideW),
+      STRIATE_FIELD(Attributes, padTop),       STRIATE_FIELD(Attributes, padLeft),
+      STRIATE_FIELD(Attributes, padBottom),    STRIATE_FIELD(Attributes, padRight),
       STRIATE_FIELD(Attributes, countPadding),
   };
 
@@ -29,14 +29,22 @@ struct AvgPool2d {
   };
 
   static void check(int op, const Attributes& a, const View* v) {
-    if (op == Forward) checkPooling(a, v[0], v[1]);
-    else checkPooling(a, v[1], v[0]);
+    if (op == Forward)
+      checkPooling(a, v[0], v[1]);
+    else
+      checkPooling(a, v[1], v[0]);
   }
 
-  STRIATE_HD static std::int64_t divisor(const Attributes& a, const WindowAxis& rows,
-                                         const WindowAxis& columns, std::int64_t p, std::int64_t q) {
-    return a.countPadding ? rows.paddedRows(p) * columns.paddedRows(q)
-                          : (rows.last(p) - rows.first(p)) * (columns.last(q) - columns.first(q));
+  // Rows (or columns) of window p that count; the divisor is the product of both.
+  template <class Index>
+  STRIATE_HD static Index counted(const Attributes& a, const BasicWindowAxis<Index>& axis,
+                                  Index p) {
+    return a.countPadding ? axis.paddedRows(p) : axis.last(p) - axis.first(p);
+  }
+  template <class Index>
+  STRIATE_HD static std::int64_t divisor(const Attributes& a, const BasicWindowAxis<Index>& rows,
+                                         const BasicWindowAxis<Index>& columns, Index p, Index q) {
+    return std::int64_t(counted(a, rows, p)) * counted(a, columns, q);
   }
 };
 

@@ -1,38 +1,42 @@
-// Windows that slide over a padded volume: the index arithmetic of both poolings, one axis at a time.
+// Windows that slide over a padded volume: the index arithmetic of both poolings, one axis at a
+// time.
 //
-// Window p covers rows [p * stride - padBefore, p * stride - padBefore + size) of a volume of `extent`
-// rows. Where the windows do not tile the padded volume, either the rest is cropped (floor) or a last
-// window hangs over the border (ceil); a window that would start beyond the volume is dropped, as in
-// PyTorch and Caffe.
+// Window p covers rows [p * stride - padBefore, p * stride - padBefore + size) of a volume of
+// `extent` rows. Where the windows do not tile the padded volume, either the rest is cropped
+// (floor) or a last window hangs over the border (ceil); a window that would start beyond the
+// volume is dropped, as in PyTorch and Caffe.
 #pragma once
 #include "ops/op.h"
 
 namespace striate::ops {
 
-struct WindowAxis {
-  std::int64_t extent, size, stride, padBefore, padAfter, outputs;
+// `Index` is std::int64_t on the host; kernels take 32 bits, which their launchers check to be
+// enough.
+template <class Index>
+struct BasicWindowAxis {
+  Index extent, size, stride, padBefore, padAfter, outputs;
 
   // The first row of window p; negative inside the padding.
-  STRIATE_HD std::int64_t start(std::int64_t p) const { return p * stride - padBefore; }
+  STRIATE_HD Index start(Index p) const { return p * stride - padBefore; }
   // Rows [first, last) of window p that lie in the volume.
-  STRIATE_HD std::int64_t first(std::int64_t p) const { return start(p) > 0 ? start(p) : 0; }
-  STRIATE_HD std::int64_t last(std::int64_t p) const {
-    const std::int64_t end = start(p) + size;
+  STRIATE_HD Index first(Index p) const { return start(p) > 0 ? start(p) : 0; }
+  STRIATE_HD Index last(Index p) const {
+    const Index end = start(p) + size;
     return end < extent ? end : extent;
   }
   // Whether window p lies in the volume as a whole.
-  STRIATE_HD bool whole(std::int64_t p) const { return start(p) >= 0 && start(p) + size <= extent; }
+  STRIATE_HD bool whole(Index p) const { return start(p) >= 0 && start(p) + size <= extent; }
   // Rows of window p that lie in the padded volume.
-  STRIATE_HD std::int64_t paddedRows(std::int64_t p) const {
-    const std::int64_t end = start(p) + size, border = extent + padAfter;
+  STRIATE_HD Index paddedRows(Index p) const {
+    const Index end = start(p) + size, border = extent + padAfter;
     return (end < border ? end : border) - start(p);
   }
   // Windows [firstOutput, lastOutput) cover row h; none where the range is empty.
-  STRIATE_HD std::int64_t firstOutput(std::int64_t h) const {
+  STRIATE_HD Index firstOutput(Index h) const {
     return h + padBefore < size ? 0 : (h + padBefore - size) / stride + 1;
   }
-  STRIATE_HD std::int64_t lastOutput(std::int64_t h) const {
-    const std::int64_t end = (h + padBefore) / stride + 1;
+  STRIATE_HD Index lastOutput(Index h) const {
+    const Index end = (h + padBefore) / stride + 1;
     return end < outputs ? end : outputs;
   }
 
@@ -45,10 +49,13 @@ struct WindowAxis {
     const std::int64_t floor = room < 0 ? 0 : room / stride + 1;
     std::int64_t ceiling = room + stride - 1 < 0 ? 0 : (room + stride - 1) / stride + 1;
     if (ceiling > 0 && start(ceiling - 1) >= extent) --ceiling;
-    requireShape(outputs >= 1 && (outputs == floor || outputs == ceiling),
-                 "y's height and width are (extent + padding - size) / stride + 1, rounded down or up");
+    requireShape(
+        outputs >= 1 && (outputs == floor || outputs == ceiling),
+        "y's height and width are (extent + padding - size) / stride + 1, rounded down or up");
   }
 };
+
+using WindowAxis = BasicWindowAxis<std::int64_t>;
 
 // The windows [first, last) that cover row h, for rising h: the same as firstOutput and lastOutput,
 // without their divisions.

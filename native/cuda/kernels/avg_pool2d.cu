@@ -3,41 +3,40 @@
 // again (from the cache). Backward is a gather over dy, dx once; no atomics.
 #include "ops/avg_pool2d.h"
 
-#include "cuda/pixels.h"
+#include "cuda/windows.h"
 
 namespace striate::cuda {
 
 using ops::AvgPool2d;
-using ops::WindowAxis;
 
 namespace {
 
 template <int Width, bool Add, class T>
-__global__ void __launch_bounds__(kThreads)
-    avgPoolKernel(AvgPool2d::Attributes a, PixelGrid grid, WindowAxis rows, WindowAxis columns, Volume<const T> x,
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    avgPoolKernel(AvgPool2d::Attributes a, PixelGrid grid, Windows rows, Windows columns, Volume<const T> x,
                   Volume<T> y) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
   T sum[Width] = {};
-  const int lastRow = static_cast<int>(rows.last(t.h)), lastColumn = static_cast<int>(columns.last(t.w));
-  for (int h = static_cast<int>(rows.first(t.h)); h < lastRow; ++h)
-    for (int w = static_cast<int>(columns.first(t.w)); w < lastColumn; ++w) {
+  const int lastRow = rows.last(t.h), lastColumn = columns.last(t.w);
+  for (int h = rows.first(t.h); h < lastRow; ++h)
+    for (int w = columns.first(t.w); w < lastColumn; ++w) {
       const Packet<T, Width> value = loadPacket<Width>(x.at(t.image, h, w, t.c));
 #pragma unroll
       for (int e = 0; e < Width; ++e) sum[e] += value.values[e];
     }
-  const T divisor = static_cast<T>(AvgPool2d::divisor(a, rows, columns, t.h, t.w));
+  const T weight = T(1) / static_cast<T>(AvgPool2d::divisor(a, rows, columns, t.h, t.w));
   T* const to = y.at(t.image, t.h, t.w, t.c);
   Packet<T, Width> out;
   if constexpr (Add) out = loadPacket<Width>(static_cast<const T*>(to));
 #pragma unroll
-  for (int e = 0; e < Width; ++e) out.values[e] = (Add ? out.values[e] : T(0)) + sum[e] / divisor;
+  for (int e = 0; e < Width; ++e) out.values[e] = (Add ? out.values[e] : T(0)) + sum[e] * weight;
   storePacket(to, out);
 }
 
 template <int Width, bool Add, class T>
-__global__ void __launch_bounds__(kThreads)
-    avgPoolBackwardKernel(AvgPool2d::Attributes a, PixelGrid grid, WindowAxis rows, WindowAxis columns,
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    avgPoolBackwardKernel(AvgPool2d::Attributes a, PixelGrid grid, Windows rows, Windows columns,
                           Volume<const T> dy, Volume<T> dx) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
@@ -47,14 +46,19 @@ __global__ void __launch_bounds__(kThreads)
   else
 #pragma unroll
     for (int e = 0; e < Width; ++e) sum.values[e] = T(0);
-  const int lastP = static_cast<int>(rows.lastOutput(t.h)), lastQ = static_cast<int>(columns.lastOutput(t.w));
-  for (int p = static_cast<int>(rows.firstOutput(t.h)); p < lastP; ++p)
-    for (int q = static_cast<int>(columns.firstOutput(t.w)); q < lastQ; ++q) {
-      const T divisor = static_cast<T>(AvgPool2d::divisor(a, rows, columns, p, q));
-      const Packet<T, Width> gradient = loadPacket<Width>(dy.at(t.image, p, q, t.c));
+  const int lastP = rows.lastOutput(t.h), lastQ = columns.lastOutput(t.w);
+  for (int p = rows.firstOutput(t.h); p < lastP; ++p) {
+    const T* const line = dy.at(t.image, p, 0, t.c);
+    const T height = static_cast<T>(AvgPool2d::counted(a, rows, p));
+    // Few windows cover a pixel: unrolling would only cost registers.
+#pragma unroll 1
+    for (int q = columns.firstOutput(t.w); q < lastQ; ++q) {
+      const T weight = T(1) / (height * static_cast<T>(AvgPool2d::counted(a, columns, q)));
+      const Packet<T, Width> gradient = loadPacket<Width>(line + q * dy.pitch);
 #pragma unroll
-      for (int e = 0; e < Width; ++e) sum.values[e] += gradient.values[e] / divisor;
+      for (int e = 0; e < Width; ++e) sum.values[e] += gradient.values[e] * weight;
     }
+  }
   storePacket(to, sum);
 }
 
@@ -66,7 +70,7 @@ void avg_pool2d(const Call& call) {
   const bool forward = call.op == AvgPool2d::Forward;
   const View &from = call.views[0], &to = call.views[1];
   const View &x = forward ? from : to, &y = forward ? to : from;
-  const WindowAxis rows = ops::windowRows(a, x, y), columns = ops::windowColumns(a, x, y);
+  const Windows rows = windows(ops::windowRows(a, x, y)), columns = windows(ops::windowColumns(a, x, y));
   const int width = std::min(packetWidth(from, to.size[3]), packetWidth(to, to.size[3]));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;

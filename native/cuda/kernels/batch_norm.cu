@@ -51,20 +51,24 @@ __global__ void __launch_bounds__(kThreads) momentsKernel(Shape s, Matrix x, dou
   STRIATE_SHARED(float, squares, kThreads * 4);
   const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
   const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
-  const std::int64_t begin = partBegin(s, part), end = partBegin(s, part + 1);
+  const std::int64_t begin = partBegin(s, part);
+  const int pixels = static_cast<int>(partBegin(s, part + 1) - begin);
   float mean[Width] = {}, m2[Width] = {};
   float count = 0;
-  if (channel < s.channels)
-    for (std::int64_t p = begin + row; p < end; p += kRows) {
-      const Packet<float, Width> value = loadPacket<Width>(x.data + p * x.pitch + channel);
+  if (channel < s.channels) {
+    const float* at = x.data + (begin + row) * x.pitch + channel;
+    for (int p = row; p < pixels; p += kRows, at += kRows * x.pitch) {
+      const Packet<float, Width> value = loadPacket<Width>(at);
       count += 1;
+      const float weight = 1 / count;
 #pragma unroll
       for (int e = 0; e < Width; ++e) {
         const float delta = value.values[e] - mean[e];
-        mean[e] += delta / count;
+        mean[e] += delta * weight;
         m2[e] += delta * (value.values[e] - mean[e]);
       }
     }
+  }
 #pragma unroll
   for (int e = 0; e < Width; ++e) {
     store(means + (row * Width + e) * kColumns + column, mean[e]);
@@ -76,7 +80,7 @@ __global__ void __launch_bounds__(kThreads) momentsKernel(Shape s, Matrix x, dou
   for (int e = 0; e < Width; ++e) {
     double total = 0, joinedMean = 0, joinedM2 = 0;
     for (int r = 0; r < kRows; ++r) {
-      const std::int64_t n = end - begin > r ? (end - begin - r + kRows - 1) / kRows : 0;
+      const int n = pixels > r ? (pixels - r + kRows - 1) / kRows : 0;
       combine(total, joinedMean, joinedM2, static_cast<double>(n), static_cast<double>(load(means + (r * Width + e) * kColumns + column)),
               static_cast<double>(load(squares + (r * Width + e) * kColumns + column)));
     }
@@ -137,13 +141,16 @@ __global__ void __launch_bounds__(kThreads)
   STRIATE_SHARED(float, products, kThreads * 4);
   const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
   const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
-  const std::int64_t begin = partBegin(s, part), end = partBegin(s, part + 1);
+  const std::int64_t begin = partBegin(s, part);
+  const int pixels = static_cast<int>(partBegin(s, part + 1) - begin);
   float sum[Width] = {}, product[Width] = {};
   if (channel < s.channels) {
     const Packet<float, Width> centre = loadPacket<Width>(mean + channel);
-    for (std::int64_t p = begin + row; p < end; p += kRows) {
-      const Packet<float, Width> value = loadPacket<Width>(x.data + p * x.pitch + channel);
-      const Packet<float, Width> gradient = loadPacket<Width>(dy.data + p * dy.pitch + channel);
+    const float* atX = x.data + (begin + row) * x.pitch + channel;
+    const float* atDy = dy.data + (begin + row) * dy.pitch + channel;
+    for (int p = row; p < pixels; p += kRows, atX += kRows * x.pitch, atDy += kRows * dy.pitch) {
+      const Packet<float, Width> value = loadPacket<Width>(atX);
+      const Packet<float, Width> gradient = loadPacket<Width>(atDy);
 #pragma unroll
       for (int e = 0; e < Width; ++e) {
         sum[e] += gradient.values[e];

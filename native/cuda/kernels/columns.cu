@@ -67,7 +67,7 @@ struct Inverse {
 };
 
 template <int Width, bool Add>
-__global__ void __launch_bounds__(kThreads) col2imKernel(PixelGrid grid, Columns columns, Inverse inverse, Volume<float> dx) {
+__global__ void __launch_bounds__(kThreads, kBlocks) col2imKernel(PixelGrid grid, Columns columns, Inverse inverse, Volume<float> dx) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
   const std::int32_t groupChannels = columns.groupChannels(), channel = static_cast<std::int32_t>(t.c);
@@ -75,17 +75,17 @@ __global__ void __launch_bounds__(kThreads) col2imKernel(PixelGrid grid, Columns
   float* const to = dx.at(t.image, t.h, t.w, t.c);
   Packet<float, Width> sum = {};
   if constexpr (Add) sum = loadPacket<Width>(static_cast<const float*>(to));
-  const std::uint32_t image = t.image - grid.firstImage;
+  const std::int64_t linePitch = columns.width * columns.pitch;
+  const float* const image = columns.data + (t.image - grid.firstImage) * (columns.height * linePitch) +
+                             group * columns.taps() * groupChannels + c;
   for (std::int32_t r = 0; r < columns.rows.count; ++r) {
     const std::int32_t above = t.h - columns.rows.first - r * columns.rows.delta, p = above / inverse.strideH;
     if (above < 0 || p * inverse.strideH != above || p >= columns.height) continue;
+    const float* const line = image + p * linePitch + r * columns.columns.count * groupChannels;
     for (std::int32_t s = 0; s < columns.columns.count; ++s) {
       const std::int32_t left = t.w - columns.columns.first - s * columns.columns.delta, q = left / inverse.strideW;
       if (left < 0 || q * inverse.strideW != left || q >= columns.width) continue;
-      const std::int64_t row = (std::int64_t(image) * columns.height + p) * columns.width + q;
-      const std::int64_t tap = std::int64_t(group) * columns.taps() + r * columns.columns.count + s;
-      const Packet<float, Width> value =
-          loadPacket<Width>(static_cast<const float*>(columns.data + row * columns.pitch + tap * groupChannels + c));
+      const Packet<float, Width> value = loadPacket<Width>(line + q * columns.pitch + s * groupChannels);
 #pragma unroll
       for (int e = 0; e < Width; ++e) sum.values[e] += value.values[e];
     }

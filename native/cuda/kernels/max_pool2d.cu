@@ -4,33 +4,32 @@
 // cover a pixel, dx once; no atomics.
 #include "ops/max_pool2d.h"
 
-#include "cuda/pixels.h"
+#include "cuda/windows.h"
 
 namespace striate::cuda {
 
 using ops::MaxPool2d;
-using ops::WindowAxis;
 
 namespace {
 
 template <int Width, bool Add, class T, class Switch>
-__global__ void __launch_bounds__(kThreads)
-    maxPoolKernel(PixelGrid grid, WindowAxis rows, WindowAxis columns, Volume<const T> x, Volume<T> y,
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    maxPoolKernel(PixelGrid grid, Windows rows, Windows columns, Volume<const T> x, Volume<T> y,
                   Volume<Switch> switches) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
-  const int rowBegin = static_cast<int>(rows.start(t.h)), columnBegin = static_cast<int>(columns.start(t.w));
-  const int firstRow = static_cast<int>(rows.first(t.h)), lastRow = static_cast<int>(rows.last(t.h));
-  const int firstColumn = static_cast<int>(columns.first(t.w)), lastColumn = static_cast<int>(columns.last(t.w));
+  const int rowBegin = rows.start(t.h), columnBegin = columns.start(t.w);
+  const int firstRow = rows.first(t.h), lastRow = rows.last(t.h);
+  const int firstColumn = columns.first(t.w), lastColumn = columns.last(t.w);
   Packet<T, Width> best = loadPacket<Width>(x.at(t.image, firstRow, firstColumn, t.c));
-  const int start = (firstRow - rowBegin) * static_cast<int>(columns.size) + firstColumn - columnBegin;
+  const int start = (firstRow - rowBegin) * columns.size + firstColumn - columnBegin;
   Packet<Switch, Width> winner;
 #pragma unroll
   for (int e = 0; e < Width; ++e) winner.values[e] = static_cast<Switch>(start);
   for (int h = firstRow; h < lastRow; ++h)
     for (int w = firstColumn; w < lastColumn; ++w) {
       const Packet<T, Width> value = loadPacket<Width>(x.at(t.image, h, w, t.c));
-      const int index = (h - rowBegin) * static_cast<int>(columns.size) + w - columnBegin;
+      const int index = (h - rowBegin) * columns.size + w - columnBegin;
 #pragma unroll
       for (int e = 0; e < Width; ++e)
         if (MaxPool2d::wins(value.values[e], best.values[e])) {
@@ -49,8 +48,8 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <int Width, bool Add, class T, class Switch>
-__global__ void __launch_bounds__(kThreads)
-    maxPoolBackwardKernel(PixelGrid grid, WindowAxis rows, WindowAxis columns, Volume<const T> dy,
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    maxPoolBackwardKernel(PixelGrid grid, Windows rows, Windows columns, Volume<const T> dy,
                           Volume<const Switch> switches, Volume<T> dx) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
@@ -60,13 +59,14 @@ __global__ void __launch_bounds__(kThreads)
   else
 #pragma unroll
     for (int e = 0; e < Width; ++e) sum.values[e] = T(0);
-  const int lastP = static_cast<int>(rows.lastOutput(t.h)), lastQ = static_cast<int>(columns.lastOutput(t.w));
-  for (int p = static_cast<int>(rows.firstOutput(t.h)); p < lastP; ++p)
-    for (int q = static_cast<int>(columns.firstOutput(t.w)); q < lastQ; ++q) {
+  const int lastP = rows.lastOutput(t.h), lastQ = columns.lastOutput(t.w);
+  for (int p = rows.firstOutput(t.h); p < lastP; ++p)
+    // Few windows cover a pixel: unrolling would only cost registers.
+#pragma unroll 1
+    for (int q = columns.firstOutput(t.w); q < lastQ; ++q) {
       const Packet<Switch, Width> winner = loadPacket<Width>(switches.at(t.image, p, q, t.c));
       const Packet<T, Width> gradient = loadPacket<Width>(dy.at(t.image, p, q, t.c));
-      const int mine = (t.h - static_cast<int>(rows.start(p))) * static_cast<int>(columns.size) + t.w -
-                       static_cast<int>(columns.start(q));
+      const int mine = (t.h - rows.start(p)) * columns.size + t.w - columns.start(q);
 #pragma unroll
       for (int e = 0; e < Width; ++e)
         if (static_cast<int>(winner.values[e]) == mine) sum.values[e] += gradient.values[e];
@@ -83,7 +83,7 @@ void forward(const MaxPool2d::Attributes& a, const Call& call) {
     winners = volume<Switch>(switches);
     width = std::min(width, packetWidth(switches, y.size[3]));
   }
-  const WindowAxis rows = ops::windowRows(a, x, y), columns = ops::windowColumns(a, x, y);
+  const Windows rows = windows(ops::windowRows(a, x, y)), columns = windows(ops::windowColumns(a, x, y));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachPixelGrid(y, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
@@ -98,7 +98,7 @@ void backward(const MaxPool2d::Attributes& a, const Call& call) {
   const View &dy = call.views[0], &switches = call.views[1], &dx = call.views[2];
   const std::int64_t channels = dx.size[3];
   const int width = std::min({packetWidth(dy, channels), packetWidth(switches, channels), packetWidth(dx, channels)});
-  const WindowAxis rows = ops::windowRows(a, dx, dy), columns = ops::windowColumns(a, dx, dy);
+  const Windows rows = windows(ops::windowRows(a, dx, dy)), columns = windows(ops::windowColumns(a, dx, dy));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachPixelGrid(dx, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
