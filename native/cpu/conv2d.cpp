@@ -51,11 +51,12 @@ void forward(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, co
     return;
   }
   const std::int64_t Kg = K / groups;
+  const T* const filtersEnd = w.as<T>() + (w.pixels() - 1) * w.pitch + K;
   for (std::int64_t group = 0; group < groups; ++group) {
     Windows<T> windows{sourceOf<T>(x, groups, group), h, v, y.size[1], y.size[2]};
     if (isMatrix(windows)) windows = flat(windows, N);
     const T* filters = w.as<T>() + group * Kg;
-    multiplyWindows(threads, windows, N * y.size[1] * y.size[2], ForwardFilters<T>{filters, w.pitch, Kg}, filters,
+    multiplyWindows(threads, windows, N * y.size[1] * y.size[2], ForwardFilters<T>{filters, w.pitch, Kg, filtersEnd}, filters,
                     w.pitch, grid,
                     Target<T>{y.as<T>() + group * Kg, y.accumulates(), relu,
                               b ? b.as<T>() + group * Kg : nullptr},

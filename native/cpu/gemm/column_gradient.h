@@ -37,7 +37,7 @@ struct ColumnGradient {
     const std::int64_t gathering = pixels * area / stride * K * roundUp(channels, kLanes<T>);
     const std::int64_t scattering = windows * (K + kAddition) * roundUp(columns(), kLanes<T>);
     const std::int64_t packed = ops::Conv2d::packedRows(area * K, channels) * ops::Conv2d::paddedColumns(channels);
-    const std::int64_t memory = kBlockBytes + windows * columns() * std::int64_t(sizeof(T));
+    const std::int64_t memory = kBlockBytes + kVectorBytes + windows * columns() * std::int64_t(sizeof(T));
     return images >= kFewestImages && scattering < gathering && K * roundUp(columns(), B::NR) <= packed &&
            memory <= std::int64_t(ThreadPool::kScratchBytes);
   }
@@ -100,7 +100,7 @@ struct ColumnGradient {
               const std::int64_t q = j + v.first + s * v.delta, filterColumn = v.filterFirst + s * v.filterStep;
               const T* from = gradients + (p * dy.width + q) * columns() +
                               (filterRow * filterWidth + filterColumn) * channels + c;
-              sum += left == kLanes<T> ? load(from) : loadPartial(from, left);
+              sum += load(from);  // beyond `left` anything: it is not stored
             }
           }
           if (target.add) sum += loadPartial(out + c, left);

@@ -88,7 +88,8 @@ struct FilterGradient {
     std::int64_t offset[B::MR];
 
     const Cut steps{t.windowEnd - t.window, 1, ceilDivide(t.windowEnd - t.window, B::KC)};
-    const ForwardFilters<T> gradient{dy + group * perGroup, dyPitch, t.nEnd};
+    const ForwardFilters<T> gradient{dy + group * perGroup, dyPitch, t.nEnd,
+                                     dy + (windows - 1) * dyPitch + filters};
     for (std::int64_t step = 0; step < steps.parts; ++step) {
       const std::int64_t window = t.window + steps.begin(step);
       const std::int64_t count = t.window + steps.begin(step + 1) - window;

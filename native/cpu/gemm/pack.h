@@ -58,11 +58,12 @@ struct Windows {
       T* out = to;
       std::int64_t step = firstStep, left = depth, y = i * h.step + h.first + firstTap * h.delta;
       const std::int64_t x = j * w.step + w.first;
-      const T* corner = image + (y * source.width + x) * source.pitch;
-      if (whole && y >= 0 && x >= 0 && y + lastY < source.height && x + w.count <= source.width &&
-          source.roomy(corner, (h.count - 1) * line + run)) {
-        for (std::int64_t a = 0; a < h.count; ++a) copyVectors(out + a * run, corner + a * line, run);
-        left = 0;
+      if (whole && y >= 0 && x >= 0 && y + lastY < source.height && x + w.count <= source.width) {
+        const T* corner = image + (y * source.width + x) * source.pitch;
+        if (source.roomy(corner, (h.count - 1) * line + run)) {
+          for (std::int64_t a = 0; a < h.count; ++a) copyVectors(out + a * run, corner + a * line, run);
+          left = 0;
+        }
       }
       while (left > 0) {
         const std::int64_t count = smaller(run - step, left);
@@ -109,7 +110,8 @@ struct Windows {
       if (x < 0 || x >= source.width)
         zeroRun(out, n);
       else
-        copyRun(out, line + x * source.pitch + c, n);
+        source.roomy(line + x * source.pitch + c, n) ? copyVectors(out, line + x * source.pitch + c, n)
+                                                     : copyRun(out, line + x * source.pitch + c, n);
       out += n;
       count -= n;
       c = 0;
@@ -254,14 +256,20 @@ struct ForwardFilters {
   const T* w;          // [R*S*C, K], the group's first column
   std::int64_t pitch;  // of w
   std::int64_t columns;
+  const T* end;        // behind the last element that may be read
 
-  // Rows [k, k + count) of columns [column, column + NR), NR apart; zeros beyond the last column.
+  // Rows [k, k + count) of columns [column, column + NR), NR apart; anything beyond the last column,
+  // for what is computed from it is never stored.
   void pack(T* to, std::int64_t column, std::int64_t k, std::int64_t count) const {
     constexpr int kLane = kLanes<T>, kAhead = 16;
     const std::int64_t left = columns - column;
     for (const T* from = w + k * pitch + column; count > 0; --count, from += pitch, to += Blocks<T>::NR) {
       __builtin_prefetch(from + kAhead * pitch);
       __builtin_prefetch(from + kAhead * pitch + Blocks<T>::NR - 1);
+      if (end - from >= Blocks<T>::NR) {
+        copyVectors(to, from, smaller(left, Blocks<T>::NR));
+        continue;
+      }
       for (int v = 0; v < Blocks<T>::NV; ++v) {
         const std::int64_t rest = left - v * kLane;
         store(to + v * kLane,
