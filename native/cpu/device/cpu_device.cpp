@@ -35,6 +35,10 @@ class CpuDevice final : public Device {
     if (bytes > 0) std::memset(to, value, bytes);
   }
 
+  void check(const OpEntry& op, const void* attributes, const View* views) override {
+    if (op.family->checkCpu != nullptr) op.family->checkCpu(op.op, attributes, views);
+  }
+
   void setControl(const Control& control) override { control_ = control; }
   Control control() override { return control_; }
 
