@@ -28,13 +28,31 @@ const files = (folder) =>
 /** Folders of native/ that the addon is compiled from; the package holds these. */
 const sourceFolders = ['addon', 'cpu', 'ops', 'runtime'];
 
-let hash;
+const hashes = new Map();
+
+/** 16 hex digits over the names and contents of all files in folders of native/, and `more` files. */
+function hashOf(names, more) {
+  const key = names.join();
+  if (!hashes.has(key)) hashes.set(key, computeHash(names, more));
+  return hashes.get(key);
+}
 
 /** 16 hex digits over the names and contents of all that the addon is compiled from. */
-export function sourceHash() {
-  if (hash !== undefined) return hash;
-  const folders = sourceFolders.map((folder) => join(packageRoot, 'native', folder));
-  const sources = [join(packageRoot, 'CMakeLists.txt'), ...folders.flatMap(files)]
+export const sourceHash = () => hashOf(sourceFolders, [join(packageRoot, 'CMakeLists.txt')]);
+
+/** The same for the library of the CUDA device, or for the one that runs on the emulated card. */
+export const cudaSourceHash = (emulated = false) =>
+  hashOf(
+    ['cuda', 'ops', ...(emulated ? ['emulator'] : [])],
+    [
+      join(packageRoot, 'native', 'runtime', 'plugin.h'),
+      join(packageRoot, 'native', 'runtime', 'error.h'),
+    ],
+  );
+
+function computeHash(names, more) {
+  const folders = names.map((folder) => join(packageRoot, 'native', folder));
+  const sources = [...more, ...folders.flatMap(files)]
     .map((path) => ({ path, name: relative(packageRoot, path).split(sep).join('/') }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   const digest = createHash('sha256');
@@ -42,8 +60,7 @@ export function sourceHash() {
     const content = readFileSync(path);
     digest.update(`${name}\0${content.length}\0`).update(content);
   }
-  hash = digest.digest('hex').slice(0, 16);
-  return hash;
+  return digest.digest('hex').slice(0, 16);
 }
 
 /** `linux-x64-glibc`: what a binary runs on. */
@@ -72,28 +89,39 @@ export function cacheFolder() {
 /** Where `striate build` puts the addon when the package is writable. */
 export const packageAddon = join(packageRoot, 'build', 'Release', 'striate.node');
 
-function platformPackage() {
+function platformPackage(file) {
   const name = `@striate/${platformName()}`;
   try {
     const root = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
-    return { name, path: join(root, 'striate.node') };
+    return { name, path: join(root, file) };
   } catch {
     return { name, path: undefined };
   }
 }
 
 /**
- * The places where the addon is looked for, in order. `path` is undefined for a platform package that
- * is not installed. With `STRIATE_ADDON` set nothing else is tried.
+ * The places where a binary is looked for, in order. `path` is undefined for a platform package that is
+ * not installed. With the environment variable set nothing else is tried.
  */
-export function addonCandidates() {
-  if (process.env.STRIATE_ADDON) {
-    return [{ from: 'STRIATE_ADDON', path: resolve(process.env.STRIATE_ADDON) }];
-  }
-  const platform = platformPackage();
+function candidates(variable, file) {
+  const named = process.env[variable];
+  if (named) return [{ from: variable, path: resolve(named) }];
+  const platform = platformPackage(file);
   return [
-    { from: 'package', path: packageAddon },
+    { from: 'package', path: join(dirname(packageAddon), file) },
     { from: platform.name, path: platform.path },
-    { from: 'cache', path: join(cacheFolder(), 'striate.node') },
+    { from: 'cache', path: join(cacheFolder(), file) },
   ];
 }
+
+/** Where the addon is looked for. */
+export const addonCandidates = () => candidates('STRIATE_ADDON', 'striate.node');
+
+/** Where the library of the CUDA device is looked for, or the one for the emulated card. */
+export const cudaCandidates = (emulated = false) =>
+  emulated
+    ? candidates('STRIATE_CUDA_EMULATED', 'striate_cuda_emulated.so')
+    : candidates('STRIATE_CUDA', 'striate_cuda.so');
+
+/** The program beside a CUDA library that says whether it works. */
+export const probeBeside = (library) => join(dirname(library), 'striate_probe');

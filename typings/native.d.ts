@@ -9,7 +9,14 @@ export interface NativeAddon {
   /** Ops in the order of their numbers. */
   describeOps(): NativeOp[];
   describeCpu(): NativeCpu;
-  createDevice(options: NativeDeviceOptions): NativeDevice;
+  createDevice(options: NativeDeviceOptions | NativePluginOptions): NativeDevice;
+  /**
+   * What a device library says of itself. Throws DEVICE_UNAVAILABLE for a file that cannot be opened or
+   * does not fit this addon.
+   */
+  describePlugin(path: string): NativePlugin;
+  /** A command for the emulated card, and its answer (native/emulator/inspect.h). For tests. */
+  inspectPlugin(path: string, command: string): string;
 }
 
 export interface NativeOp {
@@ -39,8 +46,35 @@ export interface NativeDeviceOptions {
   memoryLimit: number;
 }
 
+/** A device in a library of its own. */
+export interface NativePluginOptions {
+  kind: 'plugin';
+  /** Absolute path of the library. */
+  path: string;
+  /** Number of the device. */
+  index: number;
+  memoryLimit: number;
+}
+
+export interface NativePlugin {
+  version: string;
+  sourceHash: string;
+  devices: number;
+  /** Why there is no device; empty when there are some. */
+  failure: string;
+}
+
 export interface NativeDevice {
-  info(): { kind: string; name: string; threads: number; instructionSet: string };
+  info(): {
+    /** 'cpu', 'cuda:0', 'cuda:emulated' */
+    kind: string;
+    name: string;
+    threads: number;
+    /** For a card its architecture. */
+    instructionSet: string;
+    /** Versions of what the device is made of. */
+    details: string;
+  };
   memory(): {
     /** Live bytes and blocks by category; the device's own are `scratch`. */
     categories: Record<string, { bytes: number; blocks: number }>;
@@ -48,6 +82,9 @@ export interface NativeDevice {
     peak: number;
     blocks: number;
     limit: number;
+    /** The driver's own count; absent where host and device share their memory. */
+    free?: number;
+    total?: number;
   };
   /** Memory of `bytes` bytes, zeroed. */
   allocate(bytes: number, category: string): NativeBuffer;

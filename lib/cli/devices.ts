@@ -12,6 +12,8 @@ export function addDevices(program: Command): void {
 }
 
 function describe({ name, available, description, cores, instructionSets }: DeviceListing): string {
-  if (!available) return `${name}   not available: ${description}`;
-  return `${name}    ${description}, ${cores ?? 1} cores, ${(instructionSets ?? []).join(' ')}`;
+  const column = name.padEnd(15);
+  if (!available) return `${column}not available: ${description}`;
+  if (name !== 'cpu') return `${column}${description}`;
+  return `${column}${description}, ${cores ?? 1} cores, ${(instructionSets ?? []).join(' ')}`;
 }

@@ -136,7 +136,7 @@ function checkCuda(): Check[] {
       'libcublasLt was not found',
       'It comes with the CUDA toolkit, and with the Python package nvidia-cublas.',
     ),
-    check('CUDA device', undefined, cuda.reason, cuda.remedy),
+    check('CUDA device', cuda.available ? cuda.reason : undefined, cuda.reason, cuda.remedy),
   ];
 }
 

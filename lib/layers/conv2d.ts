@@ -20,8 +20,9 @@ import {
   type WindowGeometry,
 } from '../graph/shape.js';
 import { constant, heNormal, type Initializer } from '../initializers/index.js';
-import { defineOp, type AttributeValues, type Extent } from '../program/op.js';
+import { defineOp, type AttributeValues, type Extent, type WorkspacePlan } from '../program/op.js';
 import type { Tensor } from '../program/tensor.js';
+import { cudaConvWorkspace } from './conv2d-cuda.js';
 import { batchAxes, eagerShape, filterAxes, type EagerShapes } from './eager.js';
 import { reluBackwardOp } from './relu.js';
 import {
@@ -38,23 +39,49 @@ const attributeTypes = {
   dilationW: 'int32',
   groups: 'int32',
   activation: 'int32',
+  algorithm: 'int32',
 } as const;
+
+/** How a CUDA device convolves; other devices have one way of their own. */
+export type ConvAlgorithm = 'auto' | 'gemm' | 'im2col' | 'col2im';
+
+/** In the order of the op's attribute. */
+const algorithms: readonly ConvAlgorithm[] = ['auto', 'gemm', 'im2col', 'col2im'];
 
 interface Convolution extends Placement {
   readonly dilation: readonly [number, number];
   readonly groups: number;
+  readonly algorithm: ConvAlgorithm;
+}
+
+/** One of a few words. */
+function oneOf<T extends string>(words: readonly T[]): { read(value: unknown, where: string): T } {
+  return {
+    read(value, where) {
+      const found = words.find((word) => word === value);
+      if (found !== undefined) return found;
+      const list = words.map((word) => `'${word}'`).join(', ');
+      throw invalid(`${where} is ${describe(value)}`, `Give one of ${list}.`);
+    },
+  };
 }
 
 const convolutionRules: OptionRules<Convolution> = {
   ...placementRules,
   dilation: optional(pair, [1, 1]),
   groups: optional(positive, 1),
+  algorithm: optional(oneOf(algorithms), 'auto'),
 };
 
 /** Attributes of all three ops; `activation` 1 is a ReLU over the forward pass's output. */
 export function convAttributes(
   geometry: WindowGeometry,
-  { stride, dilation, groups }: Omit<Convolution, 'padding' | 'fit'>,
+  {
+    stride,
+    dilation,
+    groups,
+    algorithm = 'auto',
+  }: Omit<Convolution, 'padding' | 'fit' | 'algorithm'> & { readonly algorithm?: ConvAlgorithm },
   activation: 0 | 1 = 0,
 ): AttributeValues {
   return {
@@ -63,6 +90,7 @@ export function convAttributes(
     dilationW: dilation[1],
     groups,
     activation,
+    algorithm: algorithms.indexOf(algorithm),
   };
 }
 
@@ -108,8 +136,13 @@ function workspaceOf(
   attributes: AttributeValues,
   volumes: { x: Tensor | undefined; w: Tensor | undefined; y: Tensor | undefined },
   dtype: 'float32' | 'float64',
+  plan: WorkspacePlan | undefined,
 ): Extent {
   const { x, w, y } = volumes;
+  if (plan?.device === 'cuda') {
+    const bytes = cudaConvWorkspace(direction, attributes, { x: x!, w, y: y! }, plan.batch);
+    return { fixed: bytes, perImage: 0 };
+  }
   const area = w === undefined ? 0 : w.shape[0]! * w.shape[1]!;
   const bytes = convWorkspace(
     direction,
@@ -128,15 +161,7 @@ interface EagerConvolution extends Convolution {
 
 const eagerRules: OptionRules<EagerConvolution> = {
   ...convolutionRules,
-  activation: optional(
-    {
-      read(value, where) {
-        if (value === 'none' || value === 'relu') return value;
-        throw invalid(`${where} is ${describe(value)}`, "Give 'none' or 'relu'.");
-      },
-    },
-    'none',
-  ),
+  activation: optional(oneOf(['none', 'relu']), 'none'),
 };
 
 const inputSize = { inputSize: pair };
@@ -217,8 +242,8 @@ export const convOp = defineOp({
     { name: 'workspace', role: 'out', optional: true },
   ],
   attributes: attributeTypes,
-  workspace: (attributes, { x, w, y }, dtype) =>
-    workspaceOf('forward', attributes, { x, w, y }, dtype),
+  workspace: (attributes, { x, w, y }, dtype, plan) =>
+    workspaceOf('forward', attributes, { x, w, y }, dtype, plan),
   eager: {
     attributes: (shapes, options) => forwardCall(shapes, options).attributes,
     outputs: (shapes, _attributes, options) => ({ y: { shape: forwardCall(shapes, options).y } }),
@@ -255,8 +280,8 @@ export const convBackwardDataOp = defineOp({
     { name: 'workspace', role: 'out', optional: true },
   ],
   attributes: attributeTypes,
-  workspace: (attributes, { dy, w, dx }, dtype) =>
-    workspaceOf('backwardData', attributes, { x: dx, w, y: dy }, dtype),
+  workspace: (attributes, { dy, w, dx }, dtype, plan) =>
+    workspaceOf('backwardData', attributes, { x: dx, w, y: dy }, dtype, plan),
   eager: {
     attributes: (shapes, options) => dataCall(shapes, options).attributes,
     outputs: (shapes, _attributes, options) => ({ dx: { shape: dataCall(shapes, options).dx } }),
@@ -273,8 +298,8 @@ export const convBackwardFilterOp = defineOp({
     { name: 'workspace', role: 'out', optional: true },
   ],
   attributes: attributeTypes,
-  workspace: (attributes, { x, dy, dw }, dtype) =>
-    workspaceOf('backwardFilter', attributes, { x, w: dw, y: dy }, dtype),
+  workspace: (attributes, { x, dy, dw }, dtype, plan) =>
+    workspaceOf('backwardFilter', attributes, { x, w: dw, y: dy }, dtype, plan),
   eager: {
     attributes: (shapes, options) => filterCall(shapes, options).attributes,
     outputs(shapes, _attributes, options) {
@@ -297,6 +322,11 @@ export interface Conv2dOptions extends NamedOptions {
   dilation?: Pair;
   /** Parts into which channels and filters are divided, each convolved alone; default 1. */
   groups?: number;
+  /**
+   * How a CUDA device does it: `'gemm'` (1x1 filters only), `'im2col'` or `'col2im'` (for the gradient
+   * by the input); default `'auto'`: what moves fewer bytes. The CPU device has one way.
+   */
+  algorithm?: ConvAlgorithm;
   /** Adds one number a filter; default true. */
   bias?: boolean;
   /** For a size that does not divide; default: the network's. */

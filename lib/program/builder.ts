@@ -2,7 +2,7 @@ import { StriateError } from '../errors.js';
 import type { ForwardScope } from '../graph/layer.js';
 import type { Fit, Shape } from '../graph/shape.js';
 import { copy } from './copy.js';
-import type { AttributeValues, OpDefinition, Operands, Target } from './op.js';
+import type { AttributeValues, OpDefinition, Operands, Target, TargetDevice } from './op.js';
 import type { Category, DType, Phase } from './program.js';
 import { concatMark, makeStep, type Step, type TapeOperand } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
@@ -39,6 +39,7 @@ export class Builder {
   constructor(
     readonly batch: number,
     readonly dtype: 'float32' | 'float64',
+    readonly device: TargetDevice = 'cpu',
   ) {}
 
   storage(
@@ -198,7 +199,10 @@ export class Builder {
     const tensors: Operands = {};
     for (const [name, operand] of Object.entries(operands))
       tensors[name] = operand === undefined || !('access' in operand) ? operand : operand.tensor;
-    const { fixed, perImage } = op.workspace(attributes, tensors, this.dtype);
+    const { fixed, perImage } = op.workspace(attributes, tensors, this.dtype, {
+      device: this.device,
+      batch: this.batch,
+    });
     const bytes = fixed + perImage * this.batch;
     if (bytes === 0 && spec.optional) return operands;
     const storage = this.storage({

@@ -10,6 +10,7 @@ import { lower, type InputDType, type NetworkDescription } from './lower.js';
 import { defaultPreprocess, type Preprocess } from './preprocess.js';
 import { bytesOf, type Program } from './program.js';
 import { prune } from './prune.js';
+import type { TargetDevice } from './op.js';
 import { checkLayout, layOut, segmentTable, type Layout, type SlabEntry } from './slabs.js';
 import { Uses, type Step } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
@@ -23,6 +24,8 @@ export interface CompileOptions {
   dtype?: 'float32' | 'float64';
   /** The type in which images arrive. Default: `dtype`. */
   inputDtype?: InputDType;
+  /** The kind of device that the program is for: it decides how much workspace ops get. Default `'cpu'`. */
+  device?: TargetDevice;
   /** What is done to the images first. Default: bytes are divided by 255, others left alone. */
   preprocess?: Preprocess;
   /** For tests: every buffer gets memory of its own, nothing is reused or computed in place. */
@@ -135,14 +138,16 @@ export function compileInference(network: NetworkDescription, options: Inference
   return finishShared(builder, options, 'infer');
 }
 
-function newBuilder({ batch, dtype = 'float32', inputDtype }: CompileOptions): Builder {
+function newBuilder(options: CompileOptions): Builder {
+  const { batch, dtype = 'float32', inputDtype, device = 'cpu' } = options;
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new StriateError('INVALID_ARGUMENT', `the batch is ${batch}`, {
       remedy: 'give a whole number of images from 1',
     });
   requireOneOf('dtype', dtype, ['float32', 'float64']);
   requireOneOf('inputDtype', inputDtype ?? dtype, ['uint8', 'float32', 'float64']);
-  return new Builder(batch, dtype);
+  requireOneOf('device', device, ['cpu', 'cuda']);
+  return new Builder(batch, dtype, device);
 }
 
 function requireOneOf(name: string, value: string, allowed: readonly string[]): void {

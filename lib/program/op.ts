@@ -16,6 +16,16 @@ export interface Extent {
   perImage: number;
 }
 
+/** The kind of device that a program is compiled for. */
+export type TargetDevice = 'cpu' | 'cuda';
+
+/** What an op's need for workspace depends on beside its operands. */
+export interface WorkspacePlan {
+  device: TargetDevice;
+  /** The planned batch. */
+  batch: number;
+}
+
 /**
  * One op in TypeScript: the twin of an entry of `native/ops/<family>.h` (a contract test compares the
  * two), with what only the compiler needs: workspace, in-place permissions, and the gradient.
@@ -27,7 +37,12 @@ export interface OpDefinition {
   /** Pairs [out, in] that may be one buffer. */
   readonly inPlace?: readonly (readonly [string, string])[];
   /** Bytes of the operand `workspace`, where the op has one. */
-  workspace?(attributes: AttributeValues, operands: Operands, dtype: 'float32' | 'float64'): Extent;
+  workspace?(
+    attributes: AttributeValues,
+    operands: Operands,
+    dtype: 'float32' | 'float64',
+    plan?: WorkspacePlan,
+  ): Extent;
   /** Absent for ops that make no sense alone (`sgd`, `checkFinite`). */
   readonly eager?: EagerForm;
   /** Emits the gradient; absent where there is none. */

@@ -1,16 +1,17 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { NativeDevice } from '../../typings/native.js';
 import { StriateError } from '../errors.js';
+import type { TargetDevice } from '../program/op.js';
 import { parseBytes } from '../program/plan.js';
 import type { DType } from '../program/program.js';
 import { addon } from './addon.js';
-import { cudaState } from './cuda.js';
+import { cudaState, findCudaLibrary } from './cuda.js';
 import { eagerOps, type EagerOps } from './eager.js';
 import { checkShape, dtypeOf, toElements, type Elements } from './elements.js';
 import { native, nativeAsync } from './errors.js';
 import { Tensor } from './tensor.js';
 
-export type DeviceName = 'auto' | 'cpu' | 'cuda';
+export type DeviceName = 'auto' | 'cpu' | 'cuda' | `cuda:${number}` | 'cuda:emulated';
 
 export interface DeviceOptions {
   /** Threads that compute; default: one for each core that the process may use. */
@@ -22,6 +23,8 @@ export interface DeviceOptions {
    * or else the best that the processor has.
    */
   instructionSet?: string;
+  /** For `'auto'`: a device that computes in this; default `'float32'`. */
+  precision?: 'float32' | 'float64';
 }
 
 /** What a device holds, in bytes. */
@@ -35,6 +38,9 @@ export interface DeviceMemory {
   blocks: number;
   /** 0: none. */
   limit: number;
+  /** The driver's own count of the card; absent on the CPU. */
+  free?: number;
+  total?: number;
 }
 
 export interface TensorOptions {
@@ -44,9 +50,9 @@ export interface TensorOptions {
 
 /** One entry of `devices()`. */
 export interface DeviceListing {
-  name: 'cpu' | 'cuda';
+  name: 'cpu' | 'cuda' | 'cuda:emulated';
   available: boolean;
-  /** The processor, or why there is no such device. */
+  /** The processor or card, or why there is no such device. */
   description: string;
   remedy?: string;
   /** Cores that the process may use. */
@@ -57,13 +63,16 @@ export interface DeviceListing {
 
 /** A device that is open. Opened by `device()`; open and idle it does not keep the process alive. */
 export class Device {
-  /** `'cpu'` */
+  /** `'cpu'`, `'cuda:0'`, `'cuda:emulated'` */
   readonly name: string;
   /** Why this device: asked for, or what `'auto'` found. */
   readonly reason: string;
   readonly threads: number;
+  /** For a card its architecture: `'sm_80'`. */
   readonly instructionSet: string;
-  /** The processor's own name. */
+  /** What programs for it are compiled for. */
+  readonly target: TargetDevice;
+  /** The processor's or card's own name. */
   readonly description: string;
   /** Ops that run at once on tensors: `await device.ops.relu(x)`. */
   readonly ops: EagerOps;
@@ -76,6 +85,7 @@ export class Device {
     this.native = device;
     this.reason = reason;
     this.name = info.kind;
+    this.target = info.kind === 'cpu' ? 'cpu' : 'cuda';
     this.threads = info.threads;
     this.instructionSet = info.instructionSet;
     this.description = info.name;
@@ -133,6 +143,8 @@ export class Device {
 
 /**
  * Opens a device. `'auto'` takes the best that there is and says in `reason` what it chose and why.
+ * `'cuda'` is the first CUDA device, `'cuda:1'` the second; `'cuda:emulated'` runs the CUDA sources on
+ * the processor, slowly and with every access checked.
  *
  * @throws StriateError DEVICE_UNAVAILABLE with the reason; INVALID_ARGUMENT for an option out of range;
  * NATIVE_ADDON_MISSING, NATIVE_ADDON_MISMATCH.
@@ -146,27 +158,29 @@ export async function device(
 }
 
 function choose(name: DeviceName, options: DeviceOptions): Device {
+  if (name === 'cpu') return openCpu(options, 'asked for');
+  if (name === 'auto') return openBest(options);
+  if (name === 'cuda:emulated') return openEmulated(options);
+  const index = /^cuda(?::(\d{1,3}))?$/.exec(name);
+  if (index !== null) return openCuda(Number(index[1] ?? 0), options, 'asked for');
+  throw new StriateError('INVALID_ARGUMENT', `there is no device ${JSON.stringify(name)}`, {
+    remedy: "Devices are 'auto', 'cpu', 'cuda', 'cuda:1' and so on, and 'cuda:emulated'.",
+  });
+}
+
+function openBest(options: DeviceOptions): Device {
+  if (options.precision === 'float64') return openCpu(options, 'float64 is computed on the CPU');
   const cuda = cudaState();
-  switch (name) {
-    case 'cuda':
-      throw new StriateError('DEVICE_UNAVAILABLE', `there is no CUDA device: ${cuda.reason}`, {
-        remedy: cuda.remedy,
-      });
-    case 'cpu':
-      return open(options, 'asked for');
-    case 'auto':
-      return open(options, `no CUDA device: ${cuda.reason}`);
-    default:
-      throw new StriateError('INVALID_ARGUMENT', `there is no device ${JSON.stringify(name)}`, {
-        remedy: "Devices are 'auto', 'cpu' and 'cuda'.",
-      });
-  }
+  return cuda.available
+    ? openCuda(0, options, `a CUDA device: ${cuda.reason}`)
+    : openCpu(options, `no CUDA device: ${cuda.reason}`);
 }
 
 /** The kinds of device, and whether each is to be had here. */
 export function devices(): DeviceListing[] {
   const cpu = addon().describeCpu();
   const cuda = cudaState();
+  const emulated = findCudaLibrary(true).path;
   return [
     {
       name: 'cpu',
@@ -175,18 +189,62 @@ export function devices(): DeviceListing[] {
       cores: cpu.cores,
       instructionSets: cpu.instructionSets,
     },
-    { name: 'cuda', available: false, description: cuda.reason, remedy: cuda.remedy },
+    {
+      name: 'cuda',
+      available: cuda.available,
+      description: cuda.reason,
+      ...(cuda.available ? {} : { remedy: cuda.remedy }),
+    },
+    ...(emulated === undefined
+      ? []
+      : [
+          {
+            name: 'cuda:emulated' as const,
+            available: true,
+            description: 'the CUDA sources on the processor, for tests',
+          },
+        ]),
   ];
 }
 
-function open(options: DeviceOptions, reason: string): Device {
-  const { threads = 0, memoryLimit: limit = 0 } = options;
-  const memoryLimit = typeof limit === 'string' ? parseBytes(limit) : limit;
+function bytesOfLimit({ memoryLimit: limit = 0 }: DeviceOptions): number {
+  return typeof limit === 'string' ? parseBytes(limit) : limit;
+}
+
+function openCpu(options: DeviceOptions, reason: string): Device {
+  const { threads = 0 } = options;
+  const memoryLimit = bytesOfLimit(options);
   const instructionSet = options.instructionSet ?? (process.env.STRIATE_INSTRUCTION_SET || 'best');
   const opened = native(() =>
     addon().createDevice({ kind: 'cpu', threads, memoryLimit, instructionSet }),
   );
   return new Device(opened, reason);
+}
+
+function openCuda(index: number, options: DeviceOptions, reason: string): Device {
+  const { available, library, reason: why, remedy } = cudaState();
+  if (!available || library === undefined)
+    throw new StriateError('DEVICE_UNAVAILABLE', `there is no CUDA device: ${why}`, { remedy });
+  return openLibrary(library, index, options, reason);
+}
+
+function openEmulated(options: DeviceOptions): Device {
+  const { path, refused } = findCudaLibrary(true);
+  if (path !== undefined) return openLibrary(path, 0, options, 'asked for');
+  const places = refused.map((place) => `  ${place.from} (${place.path ?? ''}): ${place.reason}`);
+  throw new StriateError(
+    'DEVICE_UNAVAILABLE',
+    ['the library of the emulated CUDA device was not found; looked in', ...places].join('\n'),
+    { remedy: 'In a clone, run `npm run build:emulator`.' },
+  );
+}
+
+function openLibrary(path: string, index: number, options: DeviceOptions, reason: string): Device {
+  const memoryLimit = bytesOfLimit(options);
+  return new Device(
+    native(() => addon().createDevice({ kind: 'plugin', path, index, memoryLimit })),
+    reason,
+  );
 }
 
 function elementsOf(

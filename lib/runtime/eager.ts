@@ -2,7 +2,7 @@ import type { NativeControl, NativeOperand } from '../../typings/native.js';
 import { StriateError } from '../errors.js';
 import '../layers/index.js';
 import '../losses/index.js';
-import { listOps, type EagerForm, type OpDefinition } from '../program/op.js';
+import { listOps, type EagerForm, type OpDefinition, type TargetDevice } from '../program/op.js';
 import { bytesOf, type Access, type DType } from '../program/program.js';
 import type { Tensor as Planned } from '../program/tensor.js';
 import type { Device } from './device.js';
@@ -61,7 +61,13 @@ async function call(
     const outputs = new Map<string, Tensor>();
     for (const [name, { shape, dtype = compute }] of Object.entries(planned))
       outputs.set(name, allocate(shape, dtype, name));
-    const bytes = workspaceBytes(definition, attributes, new Map([...inputs, ...outputs]), compute);
+    const bytes = workspaceBytes(
+      definition,
+      attributes,
+      new Map([...inputs, ...outputs]),
+      compute,
+      device.target,
+    );
     if (bytes > 0) workspace = allocate([bytes], 'uint8', 'workspace');
     const operands = definition.operands.map(({ name, role }): NativeOperand | null => {
       if (role === 'in') return operandOf(inputs.get(name), 'read');
@@ -153,11 +159,13 @@ function workspaceBytes(
   attributes: ReturnType<EagerForm['attributes']>,
   tensors: ReadonlyMap<string, Tensor>,
   dtype: 'float32' | 'float64',
+  target: TargetDevice,
 ): number {
   if (definition.workspace === undefined) return 0;
   const planned = Object.fromEntries([...tensors].map(([name, t]) => [name, plannedOf(name, t)]));
-  const { fixed, perImage } = definition.workspace(attributes, planned, dtype);
   const batch = [...tensors.values()][0]?.shape[0] ?? 1;
+  const plan = { device: target, batch };
+  const { fixed, perImage } = definition.workspace(attributes, planned, dtype, plan);
   return fixed + perImage * batch;
 }
 

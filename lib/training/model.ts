@@ -6,7 +6,7 @@ import { lossFromJSON } from '../losses/index.js';
 import type { Loss } from '../losses/loss.js';
 import { compileInference } from '../program/compile.js';
 import type { Dataset } from '../data/dataset.js';
-import type { Device } from '../runtime/device.js';
+import type { Device, DeviceName } from '../runtime/device.js';
 import { readCheckpoint } from './checkpoint.js';
 import {
   topClasses,
@@ -29,7 +29,7 @@ export type { Classification, ClassifyOptions, Prediction } from './classify.js'
 
 export interface LoadOptions {
   /** Default `'auto'`. A device that is given stays open when the model closes. */
-  device?: Device | 'auto' | 'cpu';
+  device?: Device | DeviceName;
   /** Threads of a device that the model opens; default: one a core. */
   threads?: number;
   /** Images that run at once; more are taken in parts. Default 16. */
@@ -46,27 +46,27 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
   const { input } = endsOf(network);
   const { batch = 16 } = options;
   const { precision, classes, preprocess } = header;
-  const settings = { batch, precision, preprocess: preprocess ?? undefined };
-  const layout = compileInference(network, compileSettings(settings, likelyType(input)));
-  const values = initialValues(network, header.seed, precision, { weights, missing: undefined });
   const ownsDevice = typeof options.device !== 'object';
-  const device = await deviceFor(options);
+  const device = await deviceFor({ ...options, precision });
   let slabs: Slabs | undefined;
   try {
+    const { target } = device;
+    const settings = { batch, precision, preprocess: preprocess ?? undefined, target };
+    const layout = compileInference(network, compileSettings(settings, likelyType(input)));
+    const values = initialValues(network, header.seed, precision, { weights, missing: undefined });
     slabs = new Slabs(device, layout);
     await slabs.write(values);
+    return new Model(network, device, classes ?? undefined, settings, {
+      programs: new Programs(device, network, slabs, layout),
+      slabs,
+      ownsDevice,
+      loss: header.loss,
+    });
   } catch (error) {
     slabs?.dispose();
     if (ownsDevice) await device.close();
     throw error;
   }
-  const programs = new Programs(device, network, slabs, layout);
-  return new Model(network, device, classes ?? undefined, settings, {
-    programs,
-    slabs,
-    ownsDevice,
-    loss: header.loss,
-  });
 }
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */

@@ -8,6 +8,7 @@ import {
   compileTraining,
   type CompileOptions,
 } from '../program/compile.js';
+import type { TargetDevice } from '../program/op.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
@@ -22,6 +23,8 @@ export interface ProgramSettings {
   batch: number;
   precision: Precision;
   preprocess: Preprocess | undefined;
+  /** The kind of device that runs the programs. */
+  target: TargetDevice;
 }
 
 export interface TrainingSettings extends ProgramSettings {
@@ -31,13 +34,14 @@ export interface TrainingSettings extends ProgramSettings {
 }
 
 export function compileSettings(
-  { batch, precision, preprocess }: ProgramSettings,
+  { batch, precision, preprocess, target }: ProgramSettings,
   inputDtype: ImageType,
 ): CompileOptions {
   return {
     batch,
     dtype: precision,
     inputDtype,
+    device: target,
     ...(preprocess === undefined ? {} : { preprocess }),
   };
 }

@@ -6,7 +6,7 @@ import type { Loss } from '../losses/loss.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
-import { device as openDevice, type Device } from '../runtime/device.js';
+import { device as openDevice, type Device, type DeviceName } from '../runtime/device.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { initialValues } from './initial.js';
 import { likelyType, trainingProgram, type TrainingSettings } from './programs.js';
@@ -15,7 +15,7 @@ import { convertData, type HostTensor } from './weights.js';
 
 export interface TrainerOptions {
   /** Default `'auto'`. A device that is given stays open when the trainer closes. */
-  device?: Device | 'auto' | 'cpu';
+  device?: Device | DeviceName;
   /** Threads of a device that the trainer opens; default: one a core. */
   threads?: number;
   /** Images a step; default 64. */
@@ -61,39 +61,42 @@ export async function setUp(network: Network, options: TrainerOptions): Promise<
   checkOptions(network, options);
   const checkpoint =
     options.resume === undefined ? undefined : await readCheckpoint(options.resume);
-  const settings = settingsFor(options, checkpoint);
-  const seed = options.seed ?? checkpoint?.header.seed ?? 0;
-  const layout = trainingProgram(network, settings, likelyType(endsOf(network).input));
-  if (checkpoint) checkResumed(checkpoint, network, layout, settings, seed);
-  const { weights, missing } = options;
-  const values = initialValues(network, seed, settings.precision, {
-    weights: checkpoint?.weights ?? weights,
-    missing: checkpoint ? [] : missing,
-  });
+  const precision = options.precision ?? checkpoint?.header.precision ?? 'float32';
   const ownsDevice = typeof options.device !== 'object';
-  const device = await deviceFor(options);
+  const device = await deviceFor({ ...options, precision });
   let slabs: Slabs | undefined;
   try {
+    const settings = settingsFor(options, checkpoint, precision, device);
+    const seed = options.seed ?? checkpoint?.header.seed ?? 0;
+    const layout = trainingProgram(network, settings, likelyType(endsOf(network).input));
+    if (checkpoint) checkResumed(checkpoint, network, layout, settings, seed);
+    const { weights, missing } = options;
+    const values = initialValues(network, seed, precision, {
+      weights: checkpoint?.weights ?? weights,
+      missing: checkpoint ? [] : missing,
+    });
     slabs = new Slabs(device, layout);
     await slabs.write(values);
     for (const [slot, tensors] of checkpoint?.slots ?? [])
-      await slabs.writeSlot(slot, floatsOf(tensors, settings.precision));
+      await slabs.writeSlot(slot, floatsOf(tensors, precision));
+    const classes = options.classes ?? checkpoint?.header.classes ?? undefined;
+    return { network, device, ownsDevice, settings, seed, classes, layout, slabs, checkpoint };
   } catch (error) {
     slabs?.dispose();
     if (ownsDevice) await device.close();
     throw error;
   }
-  const classes = options.classes ?? checkpoint?.header.classes ?? undefined;
-  return { network, device, ownsDevice, settings, seed, classes, layout, slabs, checkpoint };
 }
 
+/** The device of the options; `'auto'` is one that computes in the given precision. */
 export async function deviceFor(options: {
-  device?: Device | 'auto' | 'cpu';
+  device?: Device | DeviceName;
   threads?: number;
+  precision: 'float32' | 'float64';
 }): Promise<Device> {
-  const { device = 'auto', threads } = options;
+  const { device = 'auto', threads, precision } = options;
   if (typeof device === 'object') return device;
-  return openDevice(device, threads === undefined ? {} : { threads });
+  return openDevice(device, { ...(threads === undefined ? {} : { threads }), precision });
 }
 
 /** The shape of the one input and of the one output. @throws StriateError `INVALID_ARGUMENT` */
@@ -125,6 +128,8 @@ export function leastBatch(network: Network): number {
 function settingsFor(
   options: TrainerOptions,
   checkpoint: Checkpoint | undefined,
+  precision: 'float32' | 'float64',
+  { target: kind }: Device,
 ): TrainingSettings {
   const { loss, target, optimizer, batch = 64, freeze = [] } = options;
   return {
@@ -132,7 +137,8 @@ function settingsFor(
     optimizer,
     batch,
     freeze,
-    precision: options.precision ?? checkpoint?.header.precision ?? 'float32',
+    precision,
+    target: kind,
     preprocess: options.preprocess ?? checkpoint?.header.preprocess ?? undefined,
   };
 }

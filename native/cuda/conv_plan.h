@@ -13,7 +13,8 @@ struct ConvShape {
   std::int64_t taps, channels, filters, groupChannels, groupFilters, groups;
   std::int64_t inputPixels, outputPixels;  // of one image
   std::int64_t strideH, strideW, phaseTaps, phasePixels;
-  bool pointwise;
+  bool pointwise;  // no column buffer
+  std::int32_t algorithm;
 
   // x and y are the volumes before and after the convolution, whichever of them is a gradient.
   ConvShape(const ops::Conv2d::Attributes& a, const View& x, std::int64_t r, std::int64_t s, const View& y)
@@ -22,8 +23,9 @@ struct ConvShape {
         outputPixels(y.size[1] * y.size[2]), strideH(a.strideH), strideW(a.strideW),
         phaseTaps(ceilDivide(r, a.strideH) * ceilDivide(s, a.strideW)),
         phasePixels(ceilDivide(x.size[1], a.strideH) * ceilDivide(x.size[2], a.strideW)),
-        pointwise(r == 1 && s == 1 && a.strideH == 1 && a.strideW == 1 && a.padTop == 0 && a.padLeft == 0 &&
-                  a.padBottom == 0 && a.padRight == 0 && x.size[1] == y.size[1] && x.size[2] == y.size[2]) {}
+        pointwise(a.algorithm <= ops::Conv2d::Gemm && r == 1 && s == 1 && a.strideH == 1 && a.strideW == 1 && a.padTop == 0 && a.padLeft == 0 &&
+                  a.padBottom == 0 && a.padRight == 0 && x.size[1] == y.size[1] && x.size[2] == y.size[2]),
+        algorithm(a.algorithm) {}
 };
 
 // Elements that each way writes and reads again for one image.
@@ -35,7 +37,10 @@ inline std::int64_t flippedElements(const ConvShape& s) {
 }
 inline std::int64_t col2imElements(const ConvShape& s) { return s.outputPixels * s.taps * s.channels; }
 
-inline bool dataGradientByCol2im(const ConvShape& s) { return col2imElements(s) < flippedElements(s); }
+inline bool dataGradientByCol2im(const ConvShape& s) {
+  if (s.algorithm == ops::Conv2d::Im2col) return false;
+  return s.algorithm == ops::Conv2d::Col2im || col2imElements(s) < flippedElements(s);
+}
 
 // Bytes that the library may use beside the columns.
 constexpr std::int64_t kBlasWorkspaceBytes = std::int64_t(4) << 20;

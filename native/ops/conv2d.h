@@ -30,6 +30,9 @@ struct GatherAxis {
 struct Conv2d {
   enum Op : int { Forward, BackwardData, BackwardFilter };
   enum Activation : std::int32_t { None, Relu };
+  // Gemm: no column buffer. Im2col: the gradient by the input over flipped filters. Col2im: that gradient
+  // by a multiplication and a gather.
+  enum Algorithm : std::int32_t { Chosen, Gemm, Im2col, Col2im };
 
   struct Attributes {
     std::int32_t strideH, strideW;
@@ -37,6 +40,7 @@ struct Conv2d {
     std::int32_t dilationH, dilationW;
     std::int32_t groups;
     std::int32_t activation;
+    std::int32_t algorithm;  // what a CUDA device does; other devices have one way
   };
   static constexpr Field fields[] = {
       STRIATE_FIELD(Attributes, strideH),   STRIATE_FIELD(Attributes, strideW),
@@ -44,6 +48,7 @@ struct Conv2d {
       STRIATE_FIELD(Attributes, padBottom), STRIATE_FIELD(Attributes, padRight),
       STRIATE_FIELD(Attributes, dilationH), STRIATE_FIELD(Attributes, dilationW),
       STRIATE_FIELD(Attributes, groups),    STRIATE_FIELD(Attributes, activation),
+      STRIATE_FIELD(Attributes, algorithm),
   };
 
   // The gradients know no activation: dy is the gradient before it. dw is [R,S,C/groups,K], db [K].
@@ -159,6 +164,7 @@ struct Conv2d {
                     "padding is not negative");
     requireArgument(a.groups >= 1, "groups is at least 1");
     requireArgument(a.activation == None || a.activation == Relu, "activation is 0 (none) or 1 (relu)");
+    requireArgument(a.algorithm >= Chosen && a.algorithm <= Col2im, "algorithm is 0 to 3");
 
     const auto [x, w, y, b, workspace] = roles(op, v);
 

@@ -72,6 +72,7 @@ describe('conv2d', () => {
       dilationW: 1,
       groups: 2,
       activation: 0,
+      algorithm: 0,
     });
     expect(instruction!.operands.b).to.equal(undefined);
   });

@@ -1,0 +1,101 @@
+// The workspace of a convolution on a CUDA device: native/cuda/conv_plan.h computes the same.
+import { StriateError } from '../errors.js';
+import type { AttributeValues } from '../program/op.js';
+import type { Tensor } from '../program/tensor.js';
+
+type Direction = 'forward' | 'backwardData' | 'backwardFilter';
+
+/** Most bytes that one convolution takes for columns, unless a single image needs more. */
+const limit = 256 * 2 ** 20;
+/** For the library of matrix multiplication. */
+const libraryBytes = 4 * 2 ** 20;
+const biasParts = 64;
+const float = 4;
+
+const aligned = (bytes: number): number => Math.ceil(bytes / 256) * 256;
+/** Elements from row to row of a column matrix. */
+const columnPitch = (taps: number, channels: number): number =>
+  Math.ceil((taps * channels) / 4) * 4;
+
+/** Bytes: `fixed`, and `perImage` for every image of a chunk. */
+export interface ConvNeed {
+  fixed: number;
+  perImage: number;
+}
+
+/** Sizes of a convolution from x `[h, w, c]` to y `[p, q, k]`, whichever of them is a gradient. */
+export interface ConvSizes {
+  x: readonly number[];
+  y: readonly number[];
+  /** Filter height and width; [0, 0] where there are no filters. */
+  filter: readonly [number, number];
+}
+
+/**
+ * What a convolution needs at least, and for every further image that it treats at once.
+ *
+ * @throws StriateError INVALID_ARGUMENT for the algorithm `gemm` where the filters are not 1x1.
+ */
+export function cudaConvNeed(
+  direction: Direction,
+  attributes: AttributeValues,
+  { x, y, filter: [r, s] }: ConvSizes,
+): ConvNeed {
+  const number = (name: string): number => Number(attributes[name] ?? 0);
+  const [height, width, channels] = x as [number, number, number];
+  const [p, q, filters] = y as [number, number, number];
+  const [strideH, strideW, groups] = [number('strideH'), number('strideW'), number('groups')];
+  const algorithm = number('algorithm');
+  const taps = r * s;
+  const padding = ['padTop', 'padLeft', 'padBottom', 'padRight'].some((side) => number(side) !== 0);
+  const matrix =
+    r === 1 && s === 1 && strideH === 1 && strideW === 1 && !padding && height === p && width === q;
+  if (algorithm === 1 && taps > 0 && !matrix)
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      `the algorithm gemm takes 1x1 filters of stride 1 without padding; these are ${r}x${s}`,
+      { remedy: "Leave the option algorithm out, or give 'im2col' or 'col2im'." },
+    );
+
+  const fixed =
+    libraryBytes + (direction === 'backwardFilter' ? aligned(biasParts * filters * float) : 0);
+  if ((matrix && algorithm <= 1) || taps === 0) return { fixed, perImage: 0 };
+
+  const phases = strideH > 1 || strideW > 1;
+  const phaseTaps = Math.ceil(r / strideH) * Math.ceil(s / strideW);
+  const phasePixels = Math.ceil(height / strideH) * Math.ceil(width / strideW);
+  const pixels = height * width;
+  const byFlipped = phases
+    ? strideH * strideW * phasePixels * phaseTaps * filters + pixels * channels
+    : pixels * taps * filters;
+  const byColumns = p * q * taps * channels;
+  const gathers = algorithm === 3 || (algorithm !== 2 && byColumns < byFlipped);
+  if (direction !== 'backwardData' || gathers)
+    return { fixed, perImage: p * q * columnPitch(taps, channels) * float };
+
+  const columns = phases
+    ? phasePixels * columnPitch(phaseTaps, filters)
+    : pixels * columnPitch(taps, filters);
+  return {
+    fixed: fixed + aligned(taps * (filters / groups) * channels * float),
+    perImage: (columns + (phases ? phasePixels * channels : 0)) * float,
+  };
+}
+
+/** Bytes of the operand `workspace`: equal chunks of as many images as the limit allows. */
+export function cudaConvWorkspace(
+  direction: Direction,
+  attributes: AttributeValues,
+  { x, w, y }: { x: Tensor; w: Tensor | undefined; y: Tensor },
+  batch: number,
+): number {
+  const { fixed, perImage } = cudaConvNeed(direction, attributes, {
+    x: x.shape.slice(-3),
+    y: y.shape.slice(-3),
+    filter: [w?.shape[0] ?? 0, w?.shape[1] ?? 0],
+  });
+  if (perImage === 0) return fixed;
+  const most = Math.min(batch, Math.max(1, Math.floor((limit - fixed) / perImage)));
+  const chunks = Math.ceil(batch / most);
+  return fixed + perImage * Math.ceil(batch / chunks);
+}
