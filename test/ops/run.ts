@@ -10,7 +10,7 @@ import type {
   NativeOperand,
 } from '../../typings/native.js';
 import { addon } from '../../lib/runtime/addon.js';
-import { findOp, type Operands } from '../../lib/program/op.js';
+import { findOp, type Operands, type TargetDevice } from '../../lib/program/op.js';
 import { bytesOf, type Access, type DType } from '../../lib/program/program.js';
 import type { Tensor } from '../../lib/program/tensor.js';
 import {
@@ -130,12 +130,24 @@ export class Runner {
   private constructor(
     readonly device: NativeDevice,
     readonly instructionSet: string,
+    readonly target: TargetDevice,
     private memory: NativeBuffer,
   ) {}
 
   static open({ instructionSet = 'best', threads = 2 } = {}): Runner {
     const device = native.createDevice({ kind: 'cpu', threads, instructionSet, memoryLimit: 0 });
-    return new Runner(device, device.info().instructionSet, device.allocate(2 ** 24, 'workspace'));
+    return Runner.over(device, 'cpu');
+  }
+
+  /** A device in a library of its own, by the library's path. */
+  static openPlugin(path: string): Runner {
+    const device = native.createDevice({ kind: 'plugin', path, index: 0, memoryLimit: 0 });
+    return Runner.over(device, 'cuda');
+  }
+
+  private static over(device: NativeDevice, target: TargetDevice): Runner {
+    const memory = device.allocate(2 ** 20, 'workspace');
+    return new Runner(device, device.info().instructionSet, target, memory);
   }
 
   async close(): Promise<void> {
@@ -331,14 +343,16 @@ export function workspaceBytes(
   attributes: Readonly<Record<string, number | bigint>>,
   given: Readonly<Record<string, Given>>,
   compute: Compute,
+  device: TargetDevice = 'cpu',
 ): number {
   const definition = findOp(name);
   if (definition?.workspace === undefined) return 0;
   const operands: Operands = Object.fromEntries(
     Object.entries(given).map(([n, g]) => [n, tensorOf(n, g)]),
   );
-  const { fixed, perImage } = definition.workspace({ ...attributes }, operands, compute);
   const n = Object.entries(given).find(([n, g]) => isBatched(n, g.shape))?.[1].shape[0] ?? 0;
+  const plan = { device, batch: n };
+  const { fixed, perImage } = definition.workspace({ ...attributes }, operands, compute, plan);
   return fixed + perImage * n;
 }
 
@@ -348,8 +362,9 @@ export function withWorkspace(
   attributes: Readonly<Record<string, number | bigint>>,
   given: Readonly<Record<string, Given>>,
   compute: Compute,
+  device: TargetDevice = 'cpu',
 ): Record<string, Given> {
-  const bytes = workspaceBytes(name, attributes, given, compute);
+  const bytes = workspaceBytes(name, attributes, given, compute, device);
   if (bytes === 0) return { ...given };
   const contents = new Uint8Array(bytes).fill(0xff);
   return { ...given, workspace: { shape: [bytes], contents, dtype: 'uint8', access: 'overwrite' } };
@@ -368,6 +383,7 @@ export function operandsOf(
   c: OpCase,
   compute: Compute,
   access?: Exclude<Access, 'read'>,
+  device: TargetDevice = 'cpu',
 ): Record<string, Given> {
   const names = new Set(nativeOps.get(op)!.operands.map((operand) => operand.name));
   const given: Record<string, Given> = {};
@@ -389,7 +405,7 @@ export function operandsOf(
         : new Float64Array(elements(output.shape)).fill(poison[dtype]);
     given[name] = { ...placeOf(output), contents, dtype, access: how };
   }
-  return withWorkspace(op, c.attributes, given, compute);
+  return withWorkspace(op, c.attributes, given, compute, device);
 }
 
 /** Runs a case and returns its outputs, dense. An op without outputs gives the commit flag. */
@@ -400,7 +416,7 @@ export async function runCase(
   compute: Compute,
   access?: Exclude<Access, 'read'>,
 ): Promise<Record<string, Numbers>> {
-  const given = operandsOf(op, c, compute, access);
+  const given = operandsOf(op, c, compute, access, runner.target);
   if (nativeOps.get(op)!.operands.every(({ role }) => role === 'in')) {
     const program = new OpProgram(runner.device, given);
     program.add(

@@ -45,33 +45,37 @@ __device__ __forceinline__ void combine(double& count, double& mean, double& m2,
   count = total;
 }
 
+// A thread takes its values relative to the first of them, so that a mean far from zero costs no digits.
 template <int Width>
-__global__ void __launch_bounds__(kThreads) momentsKernel(Shape s, Matrix x, double* workspace) {
-  STRIATE_SHARED(float, means, kThreads * 4);
+__global__ void __launch_bounds__(kThreads, kBlocks) momentsKernel(Shape s, Matrix x, double* workspace) {
+  STRIATE_SHARED(double, means, kThreads * 4);
   STRIATE_SHARED(float, squares, kThreads * 4);
   const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
   const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
   const std::int64_t begin = partBegin(s, part);
   const int pixels = static_cast<int>(partBegin(s, part + 1) - begin);
+  Packet<float, Width> centre = {};
   float mean[Width] = {}, m2[Width] = {};
-  float count = 0;
-  if (channel < s.channels) {
+  if (channel < s.channels && row < pixels) {
     const float* at = x.data + (begin + row) * x.pitch + channel;
-    for (int p = row; p < pixels; p += kRows, at += kRows * x.pitch) {
+    centre = loadPacket<Width>(at);
+    float count = 1;
+    for (int p = row + kRows; p < pixels; p += kRows) {
+      at += kRows * x.pitch;
       const Packet<float, Width> value = loadPacket<Width>(at);
       count += 1;
       const float weight = 1 / count;
 #pragma unroll
       for (int e = 0; e < Width; ++e) {
-        const float delta = value.values[e] - mean[e];
+        const float distance = value.values[e] - centre.values[e], delta = distance - mean[e];
         mean[e] += delta * weight;
-        m2[e] += delta * (value.values[e] - mean[e]);
+        m2[e] += delta * (distance - mean[e]);
       }
     }
   }
 #pragma unroll
   for (int e = 0; e < Width; ++e) {
-    store(means + (row * Width + e) * kColumns + column, mean[e]);
+    store(means + (row * Width + e) * kColumns + column, static_cast<double>(centre.values[e]) + static_cast<double>(mean[e]));
     store(squares + (row * Width + e) * kColumns + column, m2[e]);
   }
   __syncthreads();
@@ -81,7 +85,7 @@ __global__ void __launch_bounds__(kThreads) momentsKernel(Shape s, Matrix x, dou
     double total = 0, joinedMean = 0, joinedM2 = 0;
     for (int r = 0; r < kRows; ++r) {
       const int n = pixels > r ? (pixels - r + kRows - 1) / kRows : 0;
-      combine(total, joinedMean, joinedM2, static_cast<double>(n), static_cast<double>(load(means + (r * Width + e) * kColumns + column)),
+      combine(total, joinedMean, joinedM2, static_cast<double>(n), load(means + (r * Width + e) * kColumns + column),
               static_cast<double>(load(squares + (r * Width + e) * kColumns + column)));
     }
     store(workspace + (std::int64_t(part) * 2) * s.channels + channel + e, joinedMean);
@@ -89,22 +93,35 @@ __global__ void __launch_bounds__(kThreads) momentsKernel(Shape s, Matrix x, dou
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    statisticsKernel(Shape s, const double* workspace, float* mean, float* variance, float* unbiased) {
+struct StatisticsArguments {
+  const float *gamma, *beta;
+  float *mean, *variance, *unbiased;
+  float *scale, *offset;  // what the second reading multiplies by and adds
+  float epsilon;
+};
+
+__global__ void __launch_bounds__(kThreads) statisticsKernel(Shape s, const double* workspace, StatisticsArguments a) {
   const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (c >= s.channels) return;
   double count = 0, joinedMean = 0, joinedM2 = 0;
   for (int part = 0; part < s.parts; ++part)
     combine(count, joinedMean, joinedM2, static_cast<double>(partBegin(s, part + 1) - partBegin(s, part)),
             load(workspace + std::int64_t(part) * 2 * s.channels + c), load(workspace + (std::int64_t(part) * 2 + 1) * s.channels + c));
-  store(mean + c, static_cast<float>(joinedMean));
-  store(variance + c, static_cast<float>(joinedM2 / count));
-  store(unbiased + c, static_cast<float>(joinedM2 / (count - 1)));
+  const float mean = static_cast<float>(joinedMean);
+  const double biased = joinedM2 / count;
+  const double factor = static_cast<double>(load(a.gamma + c)) / sqrt(biased + static_cast<double>(a.epsilon));
+  store(a.mean + c, mean);
+  store(a.variance + c, static_cast<float>(biased));
+  store(a.unbiased + c, static_cast<float>(joinedM2 / (count - 1)));
+  store(a.scale + c, static_cast<float>(factor));
+  // What rounding took from the mean counts where the mean is large beside the deviation.
+  store(a.offset + c, static_cast<float>(static_cast<double>(load(a.beta + c)) - (joinedMean - static_cast<double>(mean)) * factor));
 }
 
 struct ApplyArguments {
   Matrix x;
-  const float *gamma, *beta, *mean, *variance;
+  const float *mean, *scale, *offset;
+  const float* variance;  // null where `scale` is ready; else it is gamma
   float* y;
   std::int64_t yPitch;
   std::int64_t firstPixel;
@@ -119,15 +136,19 @@ __global__ void __launch_bounds__(kThreads) applyKernel(ApplyArguments a) {
   const std::uint32_t c = (i - local * a.packets) * Width;
   const std::int64_t pixel = a.firstPixel + local;
   const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
-  const Packet<float, Width> gamma = loadPacket<Width>(a.gamma + c), beta = loadPacket<Width>(a.beta + c);
-  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c), variance = loadPacket<Width>(a.variance + c);
+  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c), offset = loadPacket<Width>(a.offset + c);
+  Packet<float, Width> scale = loadPacket<Width>(a.scale + c);
+  if (a.variance != nullptr) {
+    const Packet<float, Width> variance = loadPacket<Width>(a.variance + c);
+#pragma unroll
+    for (int e = 0; e < Width; ++e) scale.values[e] /= sqrtf(variance.values[e] + a.epsilon);
+  }
   float* const to = a.y + pixel * a.yPitch + c;
   Packet<float, Width> out;
   if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
 #pragma unroll
   for (int e = 0; e < Width; ++e) {
-    const float scale = gamma.values[e] / sqrtf(variance.values[e] + a.epsilon);
-    const float value = BatchNorm::value(x.values[e], mean.values[e], scale, beta.values[e]);
+    const float value = BatchNorm::value(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
     out.values[e] = Add ? out.values[e] + value : value;
   }
   storePacket(to, out);
@@ -263,6 +284,11 @@ void launchParts(const char* name, void (*kernel)(Parameters...), const Shape& s
   check(launch<kThreads>(name, kernel, g, stream, std::forward<Arguments>(arguments)...), std::string("launch of ") + name);
 }
 
+// Behind the parts: what the second reading takes by channel.
+float* factorsOf(double* workspace, const Shape& s) {
+  return reinterpret_cast<float*>(workspace + 2 * BatchNorm::kParts * std::int64_t(s.channels));
+}
+
 // Pieces of pixels whose packets are numbered with 32 bits.
 template <class Body>
 void forEachPixelPiece(const Shape& s, int width, const Body& body) {
@@ -273,13 +299,13 @@ void forEachPixelPiece(const Shape& s, int width, const Body& body) {
   }
 }
 
-void apply(const View& x, const View* vectors, const View& mean, const View& variance, const View& y, float epsilon,
-           cudaStream_t stream) {
+// `a` holds the vectors by channel; `width` is theirs, at most.
+void apply(ApplyArguments a, const View& x, const View& y, int width, cudaStream_t stream) {
   const Shape s = shapeOf(x);
-  const int width = commonWidth(s.channels, x, y, vectors[0], vectors[1], mean, variance);
-  ApplyArguments a{matrix(x), vectors[0].as<float>(), vectors[1].as<float>(), mean.as<float>(), variance.as<float>(),
-                   y.as<float>(), y.pitch, 0, 0, 0, epsilon};
-  forWidth<4>(width, [&](auto w) {
+  a.x = matrix(x);
+  a.y = y.as<float>();
+  a.yPitch = y.pitch;
+  forWidth<4>(std::min(width, commonWidth(s.channels, x, y)), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachPixelPiece(s, kWidth, [&](std::int64_t first, std::uint32_t pixels, std::uint32_t packets, std::int64_t items) {
       a.firstPixel = first;
@@ -292,16 +318,37 @@ void apply(const View& x, const View* vectors, const View& mean, const View& var
 
 void forward(const Call& call, const BatchNorm::Attributes& a) {
   const View* v = call.views;
+  const View &x = v[0], &y = v[3], &mean = v[4];
   const cudaStream_t stream = call.context.stream;
-  const Shape s = shapeOf(v[0]);
+  const Shape s = shapeOf(x);
   double* const workspace = v[7].as<double>();
-  forWidth<4>(commonWidth(s.channels, v[0]), [&](auto w) {
+  float* const scale = factorsOf(workspace, s);
+  float* const offset = scale + s.channels;
+  forWidth<4>(commonWidth(s.channels, x), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    launchParts("batchNormMoments", momentsKernel<kWidth>, s, kWidth, stream, s, matrix(v[0]), workspace);
+    launchParts("batchNormMoments", momentsKernel<kWidth>, s, kWidth, stream, s, matrix(x), workspace);
   });
-  launchItems("batchNormStatistics", statisticsKernel, s.channels, stream, s, static_cast<const double*>(workspace),
-              v[4].as<float>(), v[5].as<float>(), v[6].as<float>());
-  apply(v[0], v + 1, v[4], v[5], v[3], a.epsilon, stream);
+  const StatisticsArguments statistics{v[1].as<float>(), v[2].as<float>(), mean.as<float>(), v[5].as<float>(),
+                                       v[6].as<float>(), scale,            offset,           a.epsilon};
+  launchItems("batchNormStatistics", statisticsKernel, s.channels, stream, s, static_cast<const double*>(workspace), statistics);
+  ApplyArguments b{};
+  b.mean = mean.as<float>();
+  b.scale = scale;
+  b.offset = offset;
+  const int vectors = s.channels % 4 == 0 && reinterpret_cast<std::uintptr_t>(scale) % 16 == 0 ? 4 : 1;
+  apply(b, x, y, std::min(vectors, commonWidth(s.channels, mean)), stream);
+}
+
+void inference(const Call& call, const BatchNorm::Attributes& a) {
+  const View* v = call.views;
+  const View &x = v[0], &gamma = v[1], &beta = v[2], &mean = v[3], &variance = v[4], &y = v[5];
+  ApplyArguments b{};
+  b.mean = mean.as<float>();
+  b.scale = gamma.as<float>();
+  b.offset = beta.as<float>();
+  b.variance = variance.as<float>();
+  b.epsilon = a.epsilon;
+  apply(b, x, y, commonWidth(x.channels(), gamma, beta, mean, variance), call.context.stream);
 }
 
 void backward(const Call& call, const BatchNorm::Attributes& a) {
@@ -310,7 +357,7 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
   const cudaStream_t stream = call.context.stream;
   const Shape s = shapeOf(x);
   double* const workspace = v[8].as<double>();
-  float* const factors = reinterpret_cast<float*>(workspace + 2 * BatchNorm::kParts * std::int64_t(s.channels));
+  float* const factors = factorsOf(workspace, s);
   forWidth<4>(commonWidth(s.channels, x, dy, mean), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     launchParts("batchNormGradientSums", gradientSumsKernel<kWidth>, s, kWidth, stream, s, matrix(x), matrix(dy),
@@ -341,7 +388,7 @@ void batch_norm(const Call& call) {
   const View* v = call.views;
   switch (call.op) {
     case BatchNorm::Forward: return forward(call, a);
-    case BatchNorm::Inference: return apply(v[0], v + 1, v[3], v[4], v[5], a.epsilon, call.context.stream);
+    case BatchNorm::Inference: return inference(call, a);
     case BatchNorm::Backward: return backward(call, a);
     case BatchNorm::Update:
       launchItems("batchNormUpdate", updateKernel, v[0].size[0], call.context.stream, static_cast<std::int32_t>(v[0].size[0]),

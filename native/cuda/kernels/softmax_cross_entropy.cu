@@ -58,7 +58,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   before = warpSum(before);
   if (lane != 0) return;
-  const float loss = logf(sum) + most - own;
+  const float loss = logf(sum) + (most - own);  // logits far from zero lose no digits
   store(losses + row, loss);
   atomicAdd(counts + SoftmaxCrossEntropy::Count, 1);
   if (loss == loss && before < 1) atomicAdd(counts + SoftmaxCrossEntropy::Top1, 1);

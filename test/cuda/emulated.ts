@@ -1,0 +1,65 @@
+// The emulated CUDA device as tests use it.
+import { addon } from '../../lib/runtime/addon.js';
+import { findCudaLibrary } from '../../lib/runtime/cuda.js';
+import { skipGroup } from '../support/skip.js';
+
+/** How the emulated card orders what CUDA leaves open. */
+export interface Schedule {
+  /** Of threads and blocks: `forward`, `reverse`, or `shuffled` and a seed. */
+  order: 'forward' | 'reverse' | `shuffled ${number}`;
+  /** When enqueued work runs: at the last legal moment, or at once. */
+  timing: 'late' | 'early';
+}
+
+/** Every order with both timings. */
+export const schedules: readonly Schedule[] = (['late', 'early'] as const).flatMap((timing) =>
+  (['forward', 'reverse', 'shuffled 7'] as const).map((order) => ({ order, timing })),
+);
+
+/** What one kernel moved, as the emulator counts. */
+export interface KernelCount {
+  kernel: string;
+  launches: number;
+  warpAccesses: number;
+  /** Sectors of 32 bytes, summed over warp accesses. */
+  sectors: number;
+  /** The same, had every warp access been perfectly coalesced. */
+  perfectSectors: number;
+  /** Distinct within a block, summed over blocks. */
+  uniqueSectors: number;
+  bytes: number;
+  bankConflicts: number;
+  barriers: number;
+}
+
+/** The library's path; skips the group, or the test, where it was not built. */
+export function emulatedLibrary(context: Mocha.Context): string {
+  const { path } = findCudaLibrary(true);
+  if (path === undefined) skipGroup(context, 'the emulated CUDA device (npm run build:emulator)');
+  return path;
+}
+
+/** Speaks to the emulated card; native/emulator/inspect.h lists the commands. */
+export class Card {
+  constructor(private readonly library: string) {}
+
+  ask(command: string): string {
+    return addon().inspectPlugin(this.library, command);
+  }
+
+  schedule({ order, timing }: Schedule): void {
+    this.ask(`schedule ${order}`);
+    this.ask(`timing ${timing}`);
+  }
+
+  /** Counts what the launches of `work` move. */
+  async count(work: () => Promise<unknown>): Promise<KernelCount[]> {
+    this.ask('counting 1');
+    try {
+      await work();
+    } finally {
+      this.ask('counting 0');
+    }
+    return JSON.parse(this.ask('kernels')) as KernelCount[];
+  }
+}
