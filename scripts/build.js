@@ -84,7 +84,7 @@ function ownerIsGone(lock) {
 }
 
 /** Runs `work` while holding the folder `lock`; waits for another process that holds it. */
-async function locked(lock, log, work) {
+export async function locked(lock, log, work) {
   mkdirSync(dirname(lock), { recursive: true });
   for (let waited = false; ; waited = true) {
     try {
@@ -115,7 +115,7 @@ async function locked(lock, log, work) {
 }
 
 /** Shows `[ 12%]` (make) and `[12/80]` (ninja) lines: in place on a terminal, else every tenth percent. */
-function progressReporter(log) {
+export function progressReporter(log) {
   const terminal = process.stderr.isTTY && log === logToStandardError;
   let shown = -1;
   return (line) => {
@@ -134,12 +134,12 @@ function progressReporter(log) {
   };
 }
 
-function logToStandardError(line) {
+export function logToStandardError(line) {
   process.stderr.write(`striate: ${line}\n`);
 }
 
 /** Runs a command; every line of output goes to `onLine` and to the file `logFile`. */
-function run(command, args, logFile, onLine) {
+export function run(command, args, logFile, onLine) {
   return new Promise((resolve, reject) => {
     const file = createWriteStream(logFile, { flags: 'a' });
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -157,7 +157,8 @@ function run(command, args, logFile, onLine) {
   });
 }
 
-const firstError = (logFile) =>
+/** The first line of a log that tells of an error. */
+export const firstError = (logFile) =>
   readFileSync(logFile, 'utf8')
     .split('\n')
     .find((line) => /\berror\b|CMake Error|undefined reference/i.test(line))
@@ -187,7 +188,7 @@ async function compile(workFolder, logFile, log) {
 }
 
 /** Copies beside the target, then renames, so that nobody ever loads half a file. */
-function putInPlace(built, target) {
+export function putInPlace(built, target) {
   mkdirSync(dirname(target), { recursive: true });
   const temporary = `${target}.${process.pid}`;
   copyFileSync(built, temporary);

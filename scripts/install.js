@@ -2,6 +2,7 @@
  * npm's install script. In a clone a failing build fails `npm ci`; in an installed package it leaves a
  * note, because the package imports without its addon and `npx striate build` mends it later.
  */
+import { existsSync } from 'node:fs';
 import { BuildError, build, isCurrent } from './build.js';
 import { addonCandidates, isClone } from './paths.js';
 
@@ -33,4 +34,18 @@ async function install() {
   }
 }
 
+/** Where there is both a compiler for CUDA and a driver; a failure costs no more than that device. */
+async function installCuda() {
+  if (process.env.STRIATE_SKIP_BUILD || !existsSync('/proc/driver/nvidia/version')) return;
+  const { buildCuda, findNvcc } = await import('./build-cuda.js');
+  if (findNvcc() === undefined) return;
+  try {
+    await buildCuda();
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    say(`${error.message}; the CPU device is not affected. ${error.remedy}`);
+  }
+}
+
 await install();
+if (!process.exitCode) await installCuda();

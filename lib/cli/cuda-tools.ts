@@ -1,7 +1,8 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { findCudaDriver } from '../runtime/cuda.js';
-import { findProgram, programVersion } from '../../scripts/tools.js';
+import { findNvcc } from '../../scripts/build-cuda.js';
+import { programVersion } from '../../scripts/tools.js';
 
 /** Folders of CUDA toolkits: CUDA_PATH, then those of the distribution, the newest first. */
 function toolkits(): string[] {
@@ -15,12 +16,8 @@ function toolkits(): string[] {
 }
 
 /** Version and path of nvcc. */
-export function findNvcc(): string | undefined {
-  const folders = [
-    ...(process.env.PATH ?? '').split(delimiter),
-    ...toolkits().map((toolkit) => join(toolkit, 'bin')),
-  ];
-  const path = findProgram(['nvcc'], folders);
+export function describeNvcc(): string | undefined {
+  const path = findNvcc();
   if (path === undefined) return undefined;
   return `${programVersion(path, /release [\d.]+/) ?? 'does not run'} (${path})`;
 }

@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
+import { cudaBuildError } from '../../scripts/build-cuda.js';
 import { version } from '../../scripts/paths.js';
 import { buildTools, findProgram, installTools, programVersion } from '../../scripts/tools.js';
 import type { NativeCpu } from '../../typings/native.js';
 import { findAddon } from '../runtime/addon.js';
-import { cudaState } from '../runtime/cuda.js';
+import { cudaState, findCudaLibrary } from '../runtime/cuda.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
-import { findCublas, findDriver, findNvcc } from './cuda-tools.js';
+import { describeNvcc, findCublas, findDriver } from './cuda-tools.js';
 
 /** One thing that was looked at. */
 interface Check {
@@ -120,7 +121,7 @@ function checkCuda(): Check[] {
   return [
     check(
       'nvcc',
-      findNvcc(),
+      describeNvcc(),
       'not on the path, in CUDA_PATH or in the usual folders',
       'Install the CUDA toolkit, or set CUDA_PATH.',
     ),
@@ -136,8 +137,22 @@ function checkCuda(): Check[] {
       'libcublasLt was not found',
       'It comes with the CUDA toolkit, and with the Python package nvidia-cublas.',
     ),
+    check(
+      'CUDA library',
+      cuda.library,
+      whyNoLibrary(),
+      'npx striate build --cuda (needs nvcc, no GPU)',
+    ),
     check('CUDA device', cuda.available ? cuda.reason : undefined, cuda.reason, cuda.remedy),
   ];
+}
+
+/** The first error of a build that failed, or where a library was looked for. */
+function whyNoLibrary(): string {
+  const error = cudaBuildError();
+  if (error !== undefined) return `its build failed: ${error}`;
+  const { refused } = findCudaLibrary(false);
+  return refused.map(({ from, reason }) => `${from}: ${reason}`).join('; ');
 }
 
 function print({ ready, checks, binaries }: Diagnosis): string {

@@ -8,7 +8,7 @@ import {
   probeBeside,
   version,
 } from '../../scripts/paths.js';
-import { addon } from './addon.js';
+import { addon, findAddon } from './addon.js';
 import { native } from './errors.js';
 
 /** Whether there is a CUDA device; if not, why, and what to do about it. */
@@ -59,6 +59,7 @@ export function findCudaLibrary(emulated: boolean): CudaSearch {
 
 function whyUnusable(from: string, path: string, emulated: boolean): string | undefined {
   if (!existsSync(path)) return 'no such file';
+  if (findAddon().addon === undefined) return 'cannot be opened without the native addon';
   const byHand = from.startsWith('STRIATE_');
   try {
     const library = native(() => addon().describePlugin(path));

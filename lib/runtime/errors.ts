@@ -13,6 +13,8 @@ const remedies: Partial<Record<ErrorCode, string>> = {
   BUSY: 'Wait for the step that uses it.',
   OUT_OF_DEVICE_MEMORY:
     'Choose a smaller batch, dispose of what is not needed, or raise memoryLimit.',
+  DEVICE_UNAVAILABLE: 'Ask `npx striate doctor` what is missing.',
+  DEVICE_LOST: 'Start the process again and go on from the last checkpoint.',
   DEVICE_ERROR: 'Open a new device and go on from the last checkpoint.',
 };
 

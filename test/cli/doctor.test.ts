@@ -19,6 +19,7 @@ const names = [
   'nvcc',
   'NVIDIA driver',
   'cuBLAS',
+  'CUDA library',
   'CUDA device',
 ];
 
