@@ -1,5 +1,6 @@
 #include "emulator/cublaslt.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -241,12 +242,32 @@ struct Call {
   float alpha, beta;
 };
 
+bool sumsRowsOfA(const Description& d) { return d.epilogue == lt::kEpilogueBiasGradientA; }
+
 // The bias as a matrix of one column for each batch.
 Layout biasOf(const Description& d, const Layout& c) {
   Layout l{lt::kReal32, c.rows, 1, static_cast<std::int64_t>(c.rows)};
   if (d.biasStride != 0) l.batches = c.batches;
   l.stride = d.biasStride;
   return l;
+}
+
+// The sums over k of op(A), in panels of 256 as a kernel would take them.
+void sumRows(const Call& call, const float* a, std::uint64_t m, std::uint64_t k) {
+  const Range range = span(call.desc.bias, biasOf(call.desc, call.c));
+  auto* sums = reinterpret_cast<float*>(resolve(range, "the bias gradient"));
+  for (std::uint64_t i = 0; i < m; ++i) {
+    float total = 0;
+    for (std::uint64_t begin = 0; begin < k; begin += 256) {
+      float part = 0;
+      for (std::uint64_t l = begin; l < std::min(k, begin + 256); ++l)
+        part += call.desc.transposeA ? a[i * call.a.ld + l] : a[l * call.a.ld + i];
+      total += part;
+    }
+    sums[i] = total;
+  }
+  Allocation* allocation = card().memory.find(call.desc.bias);
+  allocation->shadow->define(allocation->offset(call.desc.bias), range.bytes);
 }
 
 void multiply(const Call& call) {
@@ -266,6 +287,7 @@ void multiply(const Call& call) {
   const bool tf32 = call.desc.compute == lt::kComputeTf32;
   const auto round = [&](float x) { return tf32 ? toTf32(x) : x; };
   const std::uint64_t m = call.c.rows, n = call.c.columns, k = call.desc.transposeA ? call.a.rows : call.a.columns;
+  if (sumsRowsOfA(call.desc)) sumRows(call, A, m, k);
   std::vector<float> panel(m * k);
   std::vector<float> column(m);
   for (std::int32_t batch = 0; batch < call.c.batches; ++batch) {
@@ -313,6 +335,7 @@ Status matmul(Handle handle, void* d, const void* alpha, const void* A, void* a,
   if (!agree(call.desc, call.a, call.b, call.c) || C != D) return lt::kInvalidValue;
   if (call.c.batches > 1 && call.c.stride == 0) return lt::kInvalidValue;
   if ((call.desc.epilogue & lt::kEpilogueBias) != 0 && call.desc.bias == nullptr) return lt::kInvalidValue;
+  if (sumsRowsOfA(call.desc) && (call.desc.bias == nullptr || call.c.batches > 1)) return lt::kInvalidValue;
   if (algorithm == nullptr) return lt::kInvalidValue;
   Chosen chosen;
   std::memcpy(&chosen, algorithm, sizeof chosen);
@@ -331,6 +354,7 @@ Status matmul(Handle handle, void* d, const void* alpha, const void* A, void* a,
   std::vector<std::pair<Range, bool>> ranges = {{span(A, call.a), false}, {span(B, call.b), false}, {span(D, call.c), true}};
   if (workspaceBytes > 0) ranges.push_back({{workspace, workspaceBytes}, true});
   if ((call.desc.epilogue & lt::kEpilogueBias) != 0) ranges.push_back({span(call.desc.bias, biasOf(call.desc, call.c)), false});
+  if (sumsRowsOfA(call.desc)) ranges.push_back({span(call.desc.bias, biasOf(call.desc, call.c)), true});
   for (const auto& [range, writes] : ranges) {
     const auto begin = reinterpret_cast<std::uintptr_t>(range.p);
     operation.touches.push_back({begin, begin + range.bytes, writes});

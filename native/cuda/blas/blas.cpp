@@ -58,7 +58,7 @@ void Blas::check(lt::Status status, const std::string& call) const {
 // The one place where row-major meets column-major: a row-major [m, n] matrix is the column-major [n, m]
 // one with the pitch as its leading dimension. So C = A B is asked for as C' = B' A', and the bias of a
 // column of C becomes the bias of a row of C', which is what the library's epilogue adds.
-void Blas::multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream) {
+bool Blas::tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream) {
   const lt::Table& t = library_.table;
   Owned description(t.MatmulDescDestroy);
   check(t.MatmulDescCreate(&description.handle, tf32_ ? lt::kComputeTf32 : lt::kCompute32, lt::kReal32),
@@ -72,10 +72,13 @@ void Blas::multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream
   set(lt::kDescTransposeB, second);
   const bool bias = g.epilogue == Epilogue::Bias || g.epilogue == Epilogue::BiasRelu;
   const bool relu = g.epilogue == Epilogue::Relu || g.epilogue == Epilogue::BiasRelu;
-  const std::uint32_t epilogue = bias ? (relu ? lt::kEpilogueReluBias : lt::kEpilogueBias)
+  // B' is the library's first factor: its row sums are the column sums of B.
+  const std::uint32_t epilogue = g.columnSums != nullptr ? lt::kEpilogueBiasGradientA
+                                 : bias ? (relu ? lt::kEpilogueReluBias : lt::kEpilogueBias)
                                       : (relu ? lt::kEpilogueRelu : lt::kEpilogueDefault);
   set(lt::kDescEpilogue, epilogue);
   if (bias) set(lt::kDescBiasPointer, g.bias);
+  if (g.columnSums != nullptr) set(lt::kDescBiasPointer, g.columnSums);
   if (bias && g.batches > 1) set(lt::kDescBiasBatchStride, g.biasStride);
 
   Owned b(t.MatrixLayoutDestroy), a(t.MatrixLayoutDestroy), c(t.MatrixLayoutDestroy);
@@ -92,21 +95,27 @@ void Blas::multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream
   layout(c, g.n, g.m, g.cPitch, g.cStride);
 
   const int flags = (g.transposeA ? 1 : 0) | (g.transposeB ? 2 : 0) | (g.beta != 0 ? 4 : 0) | (tf32_ ? 8 : 0) |
-                    (static_cast<int>(epilogue) << 4);
+                    static_cast<int>(epilogue << 4);
   const int alignments = static_cast<int>(alignment(g.b, g.bPitch, g.bStride) | alignment(g.a, g.aPitch, g.aStride) << 9 |
                                           alignment(g.c, g.cPitch, g.cStride) << 18);
   const Key key{g.m, g.n, g.k, g.aPitch, g.bPitch, g.cPitch, flags, g.batches, alignments, workspace.bytes};
-  const lt::Algorithm& algorithm = choose(g, key, description.handle, {b.handle, a.handle, c.handle}, workspace.bytes);
+  const lt::Algorithm* const algorithm = choose(g, key, description.handle, {b.handle, a.handle, c.handle}, workspace.bytes);
+  if (algorithm == nullptr) return false;
   const float alpha = 1, beta = g.beta;
   check(t.Matmul(handle_, description.handle, &alpha, g.b, b.handle, g.a, a.handle, &beta, g.c, c.handle, g.c, c.handle,
-                 &algorithm, workspace.data, workspace.bytes, stream),
+                 algorithm, workspace.data, workspace.bytes, stream),
         "cublasLtMatmul of " + describe(g));
+  return true;
 }
 
-const lt::Algorithm& Blas::choose(const Multiplication& g, const Key& key, void* description, void* const (&layouts)[3],
+void Blas::multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream) {
+  if (!tryMultiply(g, workspace, stream)) check(lt::kNotSupported, "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
+}
+
+const lt::Algorithm* Blas::choose(const Multiplication& g, const Key& key, void* description, void* const (&layouts)[3],
                                   std::size_t workspaceBytes) {
   const auto known = algorithms_.find(key);
-  if (known != algorithms_.end()) return known->second;
+  if (known != algorithms_.end()) return known->second ? &*known->second : nullptr;
   const lt::Table& t = library_.table;
   Owned preference(t.MatmulPreferenceDestroy);
   check(t.MatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
@@ -120,11 +129,13 @@ const lt::Algorithm& Blas::choose(const Multiplication& g, const Key& key, void*
   prefer(lt::kPreferenceAlignmentD, alignment(g.c, g.cPitch, g.cStride));
   lt::HeuristicResult result{};
   int found = 0;
-  check(t.MatmulAlgoGetHeuristic(handle_, description, layouts[0], layouts[1], layouts[2], layouts[2], preference.handle, 1,
-                                 &result, &found),
-        "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
-  if (found == 0) check(lt::kNotSupported, "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
-  return algorithms_.emplace(key, result.algorithm).first->second;
+  const lt::Status status = t.MatmulAlgoGetHeuristic(handle_, description, layouts[0], layouts[1], layouts[2], layouts[2],
+                                                     preference.handle, 1, &result, &found);
+  if (status != lt::kNotSupported) check(status, "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
+  const bool usable = status == lt::kSuccess && found > 0 && result.state == lt::kSuccess;
+  auto& kept = algorithms_[key];
+  if (usable) kept = result.algorithm;
+  return kept ? &*kept : nullptr;
 }
 
 }  // namespace striate::cuda

@@ -1,6 +1,7 @@
 // Matrix multiplication in the words of the project: row-major, channels innermost.
 #pragma once
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "cuda/blas/library.h"
@@ -28,6 +29,8 @@ struct Multiplication {
   Epilogue epilogue = Epilogue::None;
   const void* bias = nullptr;
   std::int64_t biasStride = 0;
+  // [n]: becomes the column sums of B, where the epilogue is None and there is one batch.
+  void* columnSums = nullptr;
 };
 
 struct BlasWorkspace {
@@ -45,6 +48,8 @@ class Blas {
   Blas& operator=(const Blas&) = delete;
 
   void multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream);
+  // False when the library has no algorithm for it; nothing has happened then.
+  bool tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream);
   void allowTf32(bool allowed) { tf32_ = allowed; }
   std::size_t version() const { return library_.version; }
   const std::string& path() const { return library_.path; }
@@ -53,12 +58,13 @@ class Blas {
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int,
                          std::int64_t, int, std::size_t>;
   void check(lt::Status status, const std::string& call) const;
-  const lt::Algorithm& choose(const Multiplication& g, const Key& key, void* description, void* const (&layouts)[3],
+  // Null: there is none.
+  const lt::Algorithm* choose(const Multiplication& g, const Key& key, void* description, void* const (&layouts)[3],
                               std::size_t workspaceBytes);
 
   const lt::Library& library_;
   lt::Handle handle_ = nullptr;
-  std::map<Key, lt::Algorithm> algorithms_;
+  std::map<Key, std::optional<lt::Algorithm>> algorithms_;
   bool tf32_ = false;
 };
 

@@ -13,49 +13,73 @@ namespace {
 
 constexpr int kWidth = 4;
 
-struct CheckArguments {
+struct CheckedView {
   const float* x;
   std::int64_t pitch;
   std::uint32_t elements, channels;
+  std::uint32_t packets;
+  bool whole;  // read 16 bytes at a time
 };
 
-template <bool Whole>
+struct CheckArguments {
+  CheckedView views[2];  // the gradients, then the loss; the latter's threads come after the former's
+};
+
 __global__ void __launch_bounds__(kThreads) checkFiniteKernel(CheckArguments a, Control* control) {
-  const std::uint32_t first = (blockIdx.x * kThreads + threadIdx.x) * kWidth;
+  const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x;
+  const bool second = i >= a.views[0].packets;
+  const CheckedView v = second ? a.views[1] : a.views[0];
+  const std::uint32_t first = (second ? i - a.views[0].packets : i) * kWidth;
   float residue = 0;
-  if (Whole && first + kWidth <= a.elements) {
-    const Packet<float, kWidth> p = loadPacket<kWidth>(a.x + first);
+  if (v.whole && first + kWidth <= v.elements) {
+    const Packet<float, kWidth> p = loadPacket<kWidth>(v.x + first);
 #pragma unroll
     for (int e = 0; e < kWidth; ++e) residue += CheckFinite::residue(p.values[e]);
   } else {
-    for (std::uint32_t e = first; e < first + kWidth && e < a.elements; ++e)
-      residue += CheckFinite::residue(load(a.x + e / a.channels * a.pitch + e % a.channels));
+    for (std::uint32_t e = first; e < first + kWidth && e < v.elements; ++e)
+      residue += CheckFinite::residue(load(v.x + e / v.channels * v.pitch + e % v.channels));
   }
   if (!(residue == 0)) atomicAnd(&control->commit, 0);
 }
 
-void check(const View& x, const Call& call) {
-  const bool whole = x.dense() && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
-  const std::int64_t channels = x.channels(), pixels = x.pixels();
-  const auto piece = [&](const float* data, std::int64_t elements) {
-    const CheckArguments a{data, x.dense() ? channels : x.pitch, static_cast<std::uint32_t>(elements), static_cast<std::uint32_t>(channels)};
-    launchItems("checkFinite", whole ? checkFiniteKernel<true> : checkFiniteKernel<false>, ceilDivide(elements, kWidth),
-                call.context.stream, a, call.context.control);
+// `elements` of a view from `data` on: whole rows, or, for a dense view, any number.
+CheckedView part(const View& x, const float* data, std::int64_t elements) {
+  const auto channels = static_cast<std::uint32_t>(x.channels());
+  return {data,
+          x.dense() ? x.channels() : x.pitch,
+          static_cast<std::uint32_t>(elements),
+          channels,
+          static_cast<std::uint32_t>(ceilDivide(elements, kWidth)),
+          x.dense() && reinterpret_cast<std::uintptr_t>(data) % 16 == 0};
+}
+
+void launchCheck(const CheckedView& first, const CheckedView& second, const Call& call) {
+  const CheckArguments a{{first, second}};
+  launchItems("checkFinite", checkFiniteKernel, std::int64_t(first.packets) + second.packets, call.context.stream, a,
+              call.context.control);
+}
+
+// All of a view but the last piece, which is returned.
+CheckedView checkAllButLast(const View& x, const Call& call) {
+  const std::int64_t channels = x.channels();
+  const std::int64_t atOnce = x.dense() ? kMostItems : std::max<std::int64_t>(1, kMostItems / channels);
+  const std::int64_t total = x.dense() ? x.elements() : x.pixels();
+  const auto piece = [&](std::int64_t at) {
+    const std::int64_t n = std::min(atOnce, total - at);
+    return x.dense() ? part(x, x.as<float>() + at, n) : part(x, x.as<float>() + at * x.pitch, n * channels);
   };
-  if (x.dense()) {
-    for (std::int64_t at = 0; at < x.elements(); at += kMostItems)
-      piece(x.as<float>() + at, std::min(kMostItems, x.elements() - at));
-    return;
-  }
-  const std::int64_t atOnce = std::max<std::int64_t>(1, kMostItems / channels);
-  for (std::int64_t at = 0; at < pixels; at += atOnce) piece(x.as<float>() + at * x.pitch, std::min(atOnce, pixels - at) * channels);
+  std::int64_t at = 0;
+  for (; total - at > atOnce; at += atOnce) launchCheck(piece(at), CheckedView{}, call);
+  return piece(at);
 }
 
 }  // namespace
 
 void check_finite(const Call& call) {
+  CheckedView last[2] = {};
   for (int i = 0; i < 2; ++i)
-    if (call.views[i]) check(call.views[i], call);
+    if (call.views[i]) last[i] = checkAllButLast(call.views[i], call);
+  if (last[0].packets + last[1].packets > 0) launchCheck(last[0], last[1], call);
 }
 
 }  // namespace striate::cuda

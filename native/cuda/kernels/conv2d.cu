@@ -188,7 +188,10 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
   Context& context = call.context;
   const ConvShape s(a, x, dw ? dw.size[0] : 0, dw ? dw.size[1] : 0, dy);
   const WorkspaceParts parts(s, Conv2d::BackwardFilter, call.views[4], x.size[0]);
-  if (db) biasGradient(dy, db, parts.bias, context.stream);
+  const auto sumBias = [&] { biasGradient(dy, db, parts.bias, context.stream); };
+  // Where one multiplication reads all of dy, its column sums come with it.
+  const bool together = db && dw && !db.accumulates() && a.groups == 1 && (s.pointwise || parts.images >= x.size[0]);
+  if (db && !together) sumBias();
   if (!dw) return;
   Multiplication g{};
   g.m = s.taps * s.groupChannels;
@@ -206,6 +209,10 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
     g.a = rows;
     g.aPitch = pitch;
     g.b = imageAt(dy, first);
+    g.columnSums = together ? db.data : nullptr;
+    if (together && context.blas->tryMultiply(g, parts.blas, context.stream)) return;
+    if (together) sumBias();
+    g.columnSums = nullptr;
     context.blas->multiply(g, parts.blas, context.stream);
     g.beta = 1;
   };

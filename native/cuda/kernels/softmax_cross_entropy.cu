@@ -38,15 +38,15 @@ __device__ __forceinline__ float rowSum(const float* row, int columns, int lane,
   return warpSum(sum);
 }
 
-__global__ void __launch_bounds__(kThreads)
-    lossKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, float* losses, int* counts) {
-  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
-  if (row >= logits.rows) return;
+// What one row gives, in lane 0 of the warp that reads it.
+struct RowLoss {
+  float loss;
+  int count, top1, top5;
+};
+
+__device__ __forceinline__ RowLoss rowLoss(const Rows& logits, const std::int32_t* labels, std::int32_t ignoreLabel, int row, int lane) {
   const int label = load(labels + row);
-  if (label == ignoreLabel) {
-    if (lane == 0) store(losses + row, 0.0f);
-    return;
-  }
+  if (label == ignoreLabel) return {0.0f, 0, 0, 0};
   const float* const x = logits.x + row * logits.pitch;
   const float most = rowMaximum(x, logits.columns, lane), sum = rowSum(x, logits.columns, lane, most);
   const bool valid = label >= 0 && label < logits.columns;
@@ -57,24 +57,71 @@ __global__ void __launch_bounds__(kThreads)
     before += other > own || (other == own && c < label) ? 1 : 0;
   }
   before = warpSum(before);
-  if (lane != 0) return;
   const float loss = logf(sum) + (most - own);  // logits far from zero lose no digits
-  store(losses + row, loss);
-  atomicAdd(counts + SoftmaxCrossEntropy::Count, 1);
-  if (loss == loss && before < 1) atomicAdd(counts + SoftmaxCrossEntropy::Top1, 1);
-  if (loss == loss && before < 5) atomicAdd(counts + SoftmaxCrossEntropy::Top5, 1);
+  const bool number = loss == loss;
+  return {loss, 1, number && before < 1 ? 1 : 0, number && before < 5 ? 1 : 0};
 }
 
-// Integers counted by the rows become numbers in place; the losses are summed in a fixed order.
-__global__ void __launch_bounds__(kThreads) statisticsKernel(const float* losses, std::int32_t rows, float* statistics) {
-  STRIATE_SHARED(double, scratch, kThreads / 32);
+__global__ void __launch_bounds__(kThreads)
+    lossKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, float* losses, int* counts) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
+  if (row >= logits.rows) return;
+  const RowLoss r = rowLoss(logits, labels, ignoreLabel, row, lane);
+  if (lane != 0) return;
+  store(losses + row, r.loss);
+  if (r.count != 0) atomicAdd(counts + SoftmaxCrossEntropy::Count, 1);
+  if (r.top1 != 0) atomicAdd(counts + SoftmaxCrossEntropy::Top1, 1);
+  if (r.top5 != 0) atomicAdd(counts + SoftmaxCrossEntropy::Top5, 1);
+}
+
+// The sum of all losses in a fixed order, in thread 0.
+__device__ __forceinline__ double lossSum(const float* losses, std::int32_t rows, double* scratch) {
   double sum = 0;
   for (int i = static_cast<int>(threadIdx.x); i < rows; i += kThreads) sum += static_cast<double>(load(losses + i));
-  sum = blockSum<kThreads>(sum, scratch);
+  return blockSum<kThreads>(sum, scratch);
+}
+
+// Integers counted by the rows become numbers in place.
+__global__ void __launch_bounds__(kThreads) statisticsKernel(const float* losses, std::int32_t rows, float* statistics) {
+  STRIATE_SHARED(double, scratch, kThreads / 32);
+  const double sum = lossSum(losses, rows, scratch);
   if (threadIdx.x != 0) return;
   store(statistics + SoftmaxCrossEntropy::LossSum, static_cast<float>(sum));
   for (int k = SoftmaxCrossEntropy::Count; k <= SoftmaxCrossEntropy::Top5; ++k)
     store(statistics + k, static_cast<float>(load(reinterpret_cast<const int*>(statistics) + k)));
+}
+
+// The whole of it in one block, where the logits are few: what counts then is the number of launches.
+constexpr std::int64_t kFewLogits = std::int64_t(1) << 14;
+
+__global__ void __launch_bounds__(kThreads)
+    lossOfFewKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, float* losses, float* statistics) {
+  constexpr int kWarps = kThreads / kWarp;
+  STRIATE_SHARED(double, scratch, kWarps);
+  STRIATE_SHARED(int, counts, 4 * kWarps);
+  const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+  int count = 0, top1 = 0, top5 = 0;
+  for (int row = warp; row < logits.rows; row += kWarps) {
+    const RowLoss r = rowLoss(logits, labels, ignoreLabel, row, lane);
+    if (lane == 0) store(losses + row, r.loss);
+    count += r.count;
+    top1 += r.top1;
+    top5 += r.top5;
+  }
+  if (lane == 0) {
+    store(counts + 4 * warp + SoftmaxCrossEntropy::Count, count);
+    store(counts + 4 * warp + SoftmaxCrossEntropy::Top1, top1);
+    store(counts + 4 * warp + SoftmaxCrossEntropy::Top5, top5);
+  }
+  __syncthreads();
+  const double sum = lossSum(losses, logits.rows, scratch);
+  if (threadIdx.x != 0) return;
+  store(statistics + SoftmaxCrossEntropy::LossSum, static_cast<float>(sum));
+  for (int k = SoftmaxCrossEntropy::Count; k <= SoftmaxCrossEntropy::Top5; ++k) {
+    int total = 0;
+    for (int w = 0; w < kWarps; ++w) total += load(static_cast<const int*>(counts) + 4 * w + k);
+    store(statistics + k, static_cast<float>(total));
+  }
 }
 
 template <bool Add>
@@ -131,6 +178,9 @@ void softmax_cross_entropy(const Call& call) {
   const std::int32_t ignore = static_cast<const SoftmaxCrossEntropy::Attributes*>(call.attributes)->ignoreLabel;
   const auto* const labels = v[1].as<const std::int32_t>();
   if (call.op == SoftmaxCrossEntropy::Forward) {
+    if (std::int64_t(x.rows) * x.columns <= kFewLogits)
+      return launchItems("softmaxCrossEntropy", lossOfFewKernel, kThreads, stream, x, labels, ignore, v[2].as<float>(),
+                         v[3].as<float>());
     check(cudaMemsetAsync(v[3].data, 0, 4 * sizeof(float), stream), "cudaMemsetAsync of the statistics");
     launchItems("softmaxCrossEntropy", lossKernel, items, stream, x, labels, ignore, v[2].as<float>(), v[3].as<int>());
     launchItems("statistics", statisticsKernel, kThreads, stream, static_cast<const float*>(v[2].as<float>()), x.rows, v[3].as<float>());
