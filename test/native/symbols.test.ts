@@ -17,7 +17,10 @@ const instructionSets = ['avx2', 'avx512'] as const;
 /** Where CMake leaves the objects of one instruction set. */
 function objectsOf(instructionSet: string): string[] {
   const addon = process.env.STRIATE_ADDON;
-  const builds = [...(addon === undefined ? [] : [dirname(addon)]), join(packageRoot, 'build', 'objects')];
+  const builds = [
+    ...(addon === undefined ? [] : [dirname(addon)]),
+    join(packageRoot, 'build', 'objects'),
+  ];
   for (const build of builds) {
     const folder = join(build, 'CMakeFiles', `striate_${instructionSet}.dir`);
     if (!existsSync(folder)) continue;
