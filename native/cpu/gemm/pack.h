@@ -61,7 +61,10 @@ struct Windows {
       if (whole && y >= 0 && x >= 0 && y + lastY < source.height && x + w.count <= source.width) {
         const T* corner = image + (y * source.width + x) * source.pitch;
         if (source.roomy(corner, (h.count - 1) * line + run)) {
-          for (std::int64_t a = 0; a < h.count; ++a) copyVectors(out + a * run, corner + a * line, run);
+          if (run <= kLanes<T>)
+            for (std::int64_t a = 0; a < h.count; ++a) store(out + a * run, load(corner + a * line));
+          else
+            for (std::int64_t a = 0; a < h.count; ++a) copyVectors(out + a * run, corner + a * line, run);
           left = 0;
         }
       }
@@ -219,8 +222,13 @@ struct WindowColumns {
     }
     for (; j < end && at <= readable; ++j, at += step, to += Blocks<T>::kColumnStride) {
       __builtin_prefetch(s.data + (at + next));
-      for (int p = 0; p < panel.pieces; ++p)
-        copyVectors(to + panel.piece[p].lane, s.data + (at + panel.piece[p].offset), panel.piece[p].count);
+      for (int p = 0; p < panel.pieces; ++p) {
+        const Piece& piece = panel.piece[p];
+        if (Blocks<T>::MR <= kLanes<T>)
+          store(to + piece.lane, load(s.data + (at + piece.offset)));
+        else
+          copyVectors(to + piece.lane, s.data + (at + piece.offset), piece.count);
+      }
     }
     for (; j < end; ++j, at += step, to += Blocks<T>::kColumnStride)
       for (int p = 0; p < panel.pieces; ++p)
