@@ -111,7 +111,7 @@ Conflict writeCell(Cell& c, const Accessor& who, std::uint8_t mask, bool atomic,
 }  // namespace
 
 Shadow::Shadow(std::uint64_t bytes)
-    : cells_(static_cast<Cell*>(std::calloc((bytes + 3) / 4, sizeof(Cell)))) {
+    : cells_(static_cast<Cell*>(std::calloc((bytes + 3) / 4, sizeof(Cell)))), touched_((bytes + 3) / 4 / kChunk + 1, 0) {
   if (cells_ == nullptr) throw std::bad_alloc();
 }
 
@@ -132,6 +132,7 @@ template <class F>
 Conflict Shadow::forEachCell(std::uint64_t offset, std::uint32_t bytes, F&& f) {
   const std::uint64_t end = offset + bytes;
   for (std::uint64_t cell = offset / 4; cell * 4 < end; ++cell) {
+    touched_[cell / kChunk] = 1;
     const std::uint64_t first = std::max(offset, cell * 4) - cell * 4;
     const std::uint64_t last = std::min(end, cell * 4 + 4) - cell * 4;
     if (last - first == 4 && (cells_[cell].written & kSplit) == 0) {
@@ -154,45 +155,65 @@ Conflict Shadow::write(std::uint64_t offset, std::uint32_t bytes, const Accessor
                      [&](Cell& c, std::uint8_t mask) { return writeCell(c, who, mask, atomic, other); });
 }
 
-void Shadow::define(std::uint64_t offset, std::uint64_t bytes) {
-  const Accessor host;
-  Accessor other;
-  while (bytes > 0) {
-    const auto piece = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, 1u << 20));
-    forEachCell(offset, piece, [&](Cell& c, std::uint8_t mask) {
-      c = Cell{};
-      return writeCell(c, host, mask, false, other);
-    });
-    offset += piece;
-    bytes -= piece;
+// Calls whole(cell) for the cells that lie in the range as a whole, bytes(cell, first, last) for the others.
+template <class Whole, class Bytes>
+void Shadow::forEachRange(std::uint64_t offset, std::uint64_t bytes, Whole&& whole, Bytes&& part) const {
+  const std::uint64_t end = offset + bytes;
+  for (std::uint64_t cell = offset / 4; cell * 4 < end; ++cell) {
+    const std::uint64_t first = std::max(offset, cell * 4) - cell * 4, last = std::min(end, cell * 4 + 4) - cell * 4;
+    if (last - first == 4) whole(cell);
+    else part(cell, first, last);
   }
+}
+
+void Shadow::define(std::uint64_t offset, std::uint64_t bytes) {
+  Cell value;
+  value.written = kAll;
+  assign(offset, bytes, value);
 }
 
 void Shadow::poison(std::uint64_t offset, std::uint64_t bytes) {
+  // Chunks that nobody touched hold no value already.
   const std::uint64_t end = offset + bytes;
-  for (std::uint64_t cell = offset / 4; cell * 4 < end; ++cell) {
-    if (cell * 4 >= offset && cell * 4 + 4 <= end) {
-      if (cells_[cell].written & kSplit) bytes_.erase(cell);
-      cells_[cell] = Cell{};
-      continue;
-    }
-    auto& parts = split(cell);
-    for (std::uint64_t b = 0; b < 4; ++b)
-      if (cell * 4 + b >= offset && cell * 4 + b < end) parts[b] = Cell{};
+  constexpr std::uint64_t kChunkBytes = kChunk * 4;
+  for (std::uint64_t chunk = offset / kChunkBytes; chunk * kChunkBytes < end; ++chunk) {
+    if (touched_[chunk] == 0) continue;
+    const std::uint64_t first = std::max(offset, chunk * kChunkBytes), last = std::min(end, (chunk + 1) * kChunkBytes);
+    assign(first, last - first, Cell{});
+    if (last - first == kChunkBytes) touched_[chunk] = 0;
   }
 }
 
+void Shadow::assign(std::uint64_t offset, std::uint64_t bytes, const Cell& value) {
+  forEachRange(
+      offset, bytes,
+      [&](std::uint64_t cell) {
+        touched_[cell / kChunk] = 1;
+        if (cells_[cell].written & kSplit) bytes_.erase(cell);
+        cells_[cell] = value;
+      },
+      [&](std::uint64_t cell, std::uint64_t first, std::uint64_t last) {
+        touched_[cell / kChunk] = 1;
+        auto& parts = split(cell);
+        for (std::uint64_t b = first; b < last; ++b) parts[b] = value;
+      });
+}
+
 bool Shadow::defined(std::uint64_t offset, std::uint64_t bytes) const {
-  for (std::uint64_t at = offset; at < offset + bytes; ++at) {
-    const Cell& c = cells_[at / 4];
-    if (c.written & kSplit) {
-      const auto parts = bytes_.find(at / 4);
-      if (parts == bytes_.end() || parts->second[at % 4].written == 0) return false;
-    } else if (((c.written >> (at % 4)) & 1) == 0) {
-      return false;
-    }
-  }
-  return true;
+  bool all = true;
+  const auto holds = [&](std::uint64_t cell, std::uint64_t first, std::uint64_t last) {
+    const Cell& c = cells_[cell];
+    const auto parts = c.written & kSplit ? bytes_.find(cell) : bytes_.end();
+    for (std::uint64_t b = first; b < last; ++b)
+      all = all && (c.written & kSplit ? parts != bytes_.end() && parts->second[b].written != 0 : ((c.written >> b) & 1) != 0);
+  };
+  forEachRange(
+      offset, bytes,
+      [&](std::uint64_t cell) {
+        if ((cells_[cell].written & (kSplit | kAll)) != kAll) holds(cell, 0, 4);
+      },
+      holds);
+  return all;
 }
 
 }  // namespace striate::emulator

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 namespace striate::emulator {
 
@@ -64,6 +65,9 @@ class Shadow {
  private:
   template <class F>
   Conflict forEachCell(std::uint64_t offset, std::uint32_t bytes, F&& f);
+  template <class Whole, class Bytes>
+  void forEachRange(std::uint64_t offset, std::uint64_t bytes, Whole&& whole, Bytes&& part) const;
+  void assign(std::uint64_t offset, std::uint64_t bytes, const Cell& value);
   std::array<Cell, 4>& split(std::uint64_t cell);
 
   struct Free {
@@ -72,6 +76,8 @@ class Shadow {
   // From calloc: pages that no kernel touches cost nothing.
   std::unique_ptr<Cell[], Free> cells_;
   std::unordered_map<std::uint64_t, std::array<Cell, 4>> bytes_;
+  static constexpr std::uint64_t kChunk = 4096;  // cells
+  std::vector<std::uint8_t> touched_;            // by chunk: whether any cell may differ from the initial one
 };
 
 }  // namespace striate::emulator

@@ -134,6 +134,8 @@ export class Runner {
     private memory: NativeBuffer,
   ) {}
 
+  private kept: NativeBuffer | undefined;
+
   static open({ instructionSet = 'best', threads = 2 } = {}): Runner {
     const device = native.createDevice({ kind: 'cpu', threads, instructionSet, memoryLimit: 0 });
     return Runner.over(device, 'cpu');
@@ -152,6 +154,7 @@ export class Runner {
 
   async close(): Promise<void> {
     this.memory.dispose();
+    this.kept?.dispose();
     await this.device.close();
   }
 
@@ -168,13 +171,18 @@ export class Runner {
     const op = nativeOps.get(name);
     if (op === undefined) throw new Error(`no native op ${name}`);
     const layouts = new Map<string, Layout>();
-    const image = this.compose(op, given, layouts);
+    // The emulator checks accesses by itself: no marks are needed around so large a thing.
+    const { workspace, ...composed } = given;
+    const scratch =
+      this.target === 'cpu' || workspace === undefined ? undefined : this.scratch(workspace);
+    const image = this.compose(op, scratch === undefined ? given : composed, layouts);
     const memory = apart
       ? this.scattered(image, [...new Set(layouts.values())])
       : this.whole(image);
     const operands = op.operands.map(({ name }): NativeOperand | null => {
       const operand = given[name];
       const layout = layouts.get(name);
+      if (name === 'workspace' && scratch !== undefined) return scratch;
       if (operand === undefined || layout === undefined) return null;
       const { buffer, byteOffset } = memory.at(layout);
       return {
@@ -195,6 +203,23 @@ export class Runner {
     } finally {
       memory.dispose();
     }
+  }
+
+  /** A workspace in memory of its own, which is kept: a new one would be filled first. */
+  private scratch({ shape, dtype, access }: Given): NativeOperand {
+    const bytes = shape[0]!;
+    if (this.kept === undefined || this.kept.byteLength < bytes) {
+      this.kept?.dispose();
+      this.kept = this.device.allocate(bytes, 'workspace');
+    }
+    return {
+      buffer: this.kept,
+      byteOffset: 0,
+      dtype: codes[dtype],
+      access: accesses[access],
+      size: [bytes],
+      pitch: bytes,
+    };
   }
 
   /** All operands in one buffer, as the image says. */
@@ -366,7 +391,7 @@ export function withWorkspace(
 ): Record<string, Given> {
   const bytes = workspaceBytes(name, attributes, given, compute, device);
   if (bytes === 0) return { ...given };
-  const contents = new Uint8Array(bytes).fill(0xff);
+  const contents = device === 'cpu' ? new Uint8Array(bytes).fill(0xff) : new Uint8Array(0);
   return { ...given, workspace: { shape: [bytes], contents, dtype: 'uint8', access: 'overwrite' } };
 }
 
