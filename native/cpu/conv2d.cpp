@@ -18,16 +18,20 @@ template <class T>
 Source<T> sourceOf(const View& v, std::int64_t groups, std::int64_t group) {
   const std::int64_t channels = v.size[3] / groups;
   const T* data = v.as<T>();
-  return {data + group * channels, v.size[1], v.size[2],
-          channels, v.pitch, data + (v.pixels() - 1) * v.pitch + v.size[3]};
+  return {data + group * channels,
+          v.size[1],
+          v.size[2],
+          channels,
+          v.pitch,
+          data + (v.pixels() - 1) * v.pitch + v.size[3]};
 }
 
 // Windows of 1x1 pixels with stride 1 and without padding are the volume's own rows: one line of pixels,
 // a plain matrix.
 template <class T>
 bool isMatrix(const Windows<T>& w) {
-  return w.h.count == 1 && w.w.count == 1 && w.h.step == 1 && w.w.step == 1 && w.h.first == 0 && w.w.first == 0 &&
-         w.targetHeight == w.source.height && w.targetWidth == w.source.width;
+  return w.h.count == 1 && w.w.count == 1 && w.h.step == 1 && w.w.step == 1 && w.h.first == 0 &&
+         w.w.first == 0 && w.targetHeight == w.source.height && w.targetWidth == w.source.width;
 }
 template <class T>
 Windows<T> flat(Windows<T> w, std::int64_t images) {
@@ -37,8 +41,8 @@ Windows<T> flat(Windows<T> w, std::int64_t images) {
 }
 
 template <class T>
-void forward(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, const View& w, const View& b,
-             const View& y, T* workspace) {
+void forward(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, const View& w,
+             const View& b, const View& y, T* workspace) {
   const std::int64_t N = x.size[0], C = x.size[3], K = y.size[3], groups = a.groups;
   const GatherAxis h = Conv2d::forwardAxis(w.size[0], a.strideH, a.padTop, a.dilationH);
   const GatherAxis v = Conv2d::forwardAxis(w.size[1], a.strideW, a.padLeft, a.dilationW);
@@ -56,8 +60,8 @@ void forward(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, co
     Windows<T> windows{sourceOf<T>(x, groups, group), h, v, y.size[1], y.size[2]};
     if (isMatrix(windows)) windows = flat(windows, N);
     const T* filters = w.as<T>() + group * Kg;
-    multiplyWindows(threads, windows, N * y.size[1] * y.size[2], ForwardFilters<T>{filters, w.pitch, Kg, filtersEnd}, filters,
-                    w.pitch, grid,
+    multiplyWindows(threads, windows, N * y.size[1] * y.size[2],
+                    ForwardFilters<T>{filters, w.pitch, Kg, filtersEnd}, filters, w.pitch, grid,
                     Target<T>{y.as<T>() + group * Kg, y.accumulates(), relu,
                               b ? b.as<T>() + group * Kg : nullptr},
                     workspace);
@@ -66,10 +70,13 @@ void forward(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, co
 
 // Pixels of dx that no window touches.
 template <class T>
-void clear(ThreadPool& threads, std::int64_t images, const Grid& grid, T* to, std::int64_t channels) {
+void clear(ThreadPool& threads, std::int64_t images, const Grid& grid, T* to,
+           std::int64_t channels) {
   threads.forEach(images * grid.height, [&](std::int64_t line, int) {
     const std::int64_t image = line / grid.height, i = line % grid.height;
-    T* out = to + ((image * grid.outHeight + i * grid.stepH + grid.firstH) * grid.outWidth + grid.firstW) * grid.pitch;
+    T* out = to + ((image * grid.outHeight + i * grid.stepH + grid.firstH) * grid.outWidth +
+                   grid.firstW) *
+                      grid.pitch;
     for (std::int64_t j = 0; j < grid.width; ++j, out += grid.stepW * grid.pitch)
       for (std::int64_t c = 0; c < channels; ++c) out[c] = T(0);
   });
@@ -90,28 +97,37 @@ struct Phases {
 // One dense convolution for each phase of the stride: the pixels of dx whose coordinates have the same
 // remainders gather from dy with the same taps.
 template <class T>
-void backwardData(const Conv2d::Attributes& a, ThreadPool& threads, const View& dy, const View& w, const View& dx,
-                  T* workspace) {
+void backwardData(const Conv2d::Attributes& a, ThreadPool& threads, const View& dy, const View& w,
+                  const View& dx, T* workspace) {
   const std::int64_t N = dx.size[0], H = dx.size[1], W = dx.size[2], C = dx.size[3], K = dy.size[3];
   const std::int64_t Cg = C / a.groups, Kg = K / a.groups;
   const bool depthwiseFilters = Conv2d::depthwise(a.groups, C, K);
   const Phases phases{a, w.size[0], w.size[1]};
-  const ColumnGradient<T> columns{N, sourceOf<T>(dy, a.groups, 0), w.as<T>(), w.pitch, w.size[0], w.size[1], Cg};
+  const ColumnGradient<T> columns{
+      N, sourceOf<T>(dy, a.groups, 0), w.as<T>(), w.pitch, w.size[0], w.size[1], Cg};
   if (!depthwiseFilters && columns.pays(H * W, std::int64_t(a.strideH) * a.strideW)) {
     const Grid whole{H, W, H, W, 0, 0, a.strideH, a.strideW, dx.pitch};
     for (std::int64_t group = 0; group < a.groups; ++group) {
       ColumnGradient<T> one = columns;
       one.dy = sourceOf<T>(dy, a.groups, group);
       one.w += group * Kg;
-      one.run(threads, phases, whole, {dx.as<T>() + group * Cg, dx.accumulates(), false, nullptr}, workspace);
+      one.run(threads, phases, whole, {dx.as<T>() + group * Cg, dx.accumulates(), false, nullptr},
+              workspace);
     }
     return;
   }
   for (std::int64_t phaseH = 0; phaseH < smaller(a.strideH, H); ++phaseH)
     for (std::int64_t phaseW = 0; phaseW < smaller(a.strideW, W); ++phaseW) {
       const GatherAxis h = phases.vertical(phaseH), v = phases.horizontal(phaseW);
-      const Grid grid{ceilDivide(H - phaseH, a.strideH), ceilDivide(W - phaseW, a.strideW), H, W, phaseH, phaseW,
-                      a.strideH, a.strideW, dx.pitch};
+      const Grid grid{ceilDivide(H - phaseH, a.strideH),
+                      ceilDivide(W - phaseW, a.strideW),
+                      H,
+                      W,
+                      phaseH,
+                      phaseW,
+                      a.strideH,
+                      a.strideW,
+                      dx.pitch};
       if (h.count == 0 || v.count == 0) {
         if (!dx.accumulates()) clear(threads, N, grid, dx.as<T>(), C);
         continue;
@@ -125,17 +141,18 @@ void backwardData(const Conv2d::Attributes& a, ThreadPool& threads, const View& 
       for (std::int64_t group = 0; group < a.groups; ++group) {
         Windows<T> windows{sourceOf<T>(dy, a.groups, group), h, v, grid.height, grid.width};
         if (isMatrix(windows)) windows = flat(windows, N);
-        multiplyWindows(threads, windows, N * grid.height * grid.width,
-                        BackwardFilters<T>{w.as<T>() + group * Kg, w.pitch, Cg, Kg, w.size[1], h, v},
-                        static_cast<const T*>(nullptr), 0, grid,
-                        Target<T>{dx.as<T>() + group * Cg, dx.accumulates(), false, nullptr}, workspace);
+        multiplyWindows(
+            threads, windows, N * grid.height * grid.width,
+            BackwardFilters<T>{w.as<T>() + group * Kg, w.pitch, Cg, Kg, w.size[1], h, v},
+            static_cast<const T*>(nullptr), 0, grid,
+            Target<T>{dx.as<T>() + group * Cg, dx.accumulates(), false, nullptr}, workspace);
       }
     }
 }
 
 template <class T>
-void backwardFilter(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, const View& dy, const View& dw,
-                    const View& db, T* workspace) {
+void backwardFilter(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, const View& dy,
+                    const View& dw, const View& db, T* workspace) {
   const std::int64_t N = x.size[0], C = x.size[3], K = dy.size[3], P = dy.size[1], Q = dy.size[2];
   const std::int64_t R = dw ? dw.size[0] : 1, S = dw ? dw.size[1] : 1;
   const GatherAxis h = Conv2d::forwardAxis(R, a.strideH, a.padTop, a.dilationH);
@@ -151,8 +168,10 @@ void backwardFilter(const Conv2d::Attributes& a, ThreadPool& threads, const View
   const std::int64_t groups = dw ? a.groups : 1;
   Windows<T> windows{sourceOf<T>(x, groups, 0), h, v, P, Q};
   if (dw && isMatrix(windows)) windows = flat(windows, N);
-  FilterGradient<T>{{windows}, groups, dy.as<T>(), dy.pitch, N * P * Q, dw ? R * S * (C / groups) : 0, K, toDw,
-                    dw.pitch, dw.accumulates(), toDb, db.accumulates(), workspace}
+  FilterGradient<T>{
+      {windows}, groups, dy.as<T>(), dy.pitch,         N * P * Q, dw ? R * S * (C / groups) : 0,
+      K,         toDw,   dw.pitch,   dw.accumulates(), toDb,      db.accumulates(),
+      workspace}
       .run(threads);
 }
 

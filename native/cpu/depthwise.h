@@ -14,8 +14,9 @@ void depthwiseRow(const Windows<T>& windows, std::int64_t row, const T* w, std::
   const std::int64_t i = row % grid.height, image = row / grid.height;
   const TapRange rows = tapsInside(windows.h, i, s.height);
   const std::int64_t y = i * windows.h.step + windows.h.first;
-  T* out = target.c + ((image * grid.outHeight + i * grid.stepH + grid.firstH) * grid.outWidth + grid.firstW) *
-                          grid.pitch;
+  T* out = target.c +
+           ((image * grid.outHeight + i * grid.stepH + grid.firstH) * grid.outWidth + grid.firstW) *
+               grid.pitch;
   for (std::int64_t j = 0; j < grid.width; ++j, out += grid.stepW * grid.pitch) {
     const TapRange columns = tapsInside(windows.w, j, s.width);
     const std::int64_t x = j * windows.w.step + windows.w.first;
@@ -24,8 +25,10 @@ void depthwiseRow(const Windows<T>& windows, std::int64_t row, const T* w, std::
       const bool whole = left == kLanes<T>;
       Vector<T> sum = {};
       for (std::int64_t a = rows.begin; a < rows.end; ++a) {
-        const T* line = s.data + (image * s.height + y + a * windows.h.delta) * s.width * s.pitch + c;
-        const T* filter = w + (windows.h.filterFirst + a * windows.h.filterStep) * filterWidth * wPitch + c;
+        const T* line =
+            s.data + (image * s.height + y + a * windows.h.delta) * s.width * s.pitch + c;
+        const T* filter =
+            w + (windows.h.filterFirst + a * windows.h.filterStep) * filterWidth * wPitch + c;
         for (std::int64_t b = columns.begin; b < columns.end; ++b) {
           const T* from = line + (x + b * windows.w.delta) * s.pitch;
           const T* tap = filter + (windows.w.filterFirst + b * windows.w.filterStep) * wPitch;
@@ -41,7 +44,8 @@ void depthwiseRow(const Windows<T>& windows, std::int64_t row, const T* w, std::
 
 template <class T>
 void depthwise(ThreadPool& threads, const Windows<T>& windows, std::int64_t images, const T* w,
-               std::int64_t wPitch, std::int64_t filterWidth, const Grid& grid, const Target<T>& target) {
+               std::int64_t wPitch, std::int64_t filterWidth, const Grid& grid,
+               const Target<T>& target) {
   threads.forEach(images * grid.height, [&](std::int64_t row, int) {
     depthwiseRow(windows, row, w, wPitch, filterWidth, grid, target);
   });
@@ -57,8 +61,8 @@ struct DepthwiseFilterGradient {
   std::int64_t lines;  // N*P
 
   // Sums over lines [line, end) for one vector of channels and one tap (or, without a tap, of dy alone).
-  void sum(std::int64_t line, std::int64_t end, std::int64_t a, std::int64_t b, std::int64_t c, T* to,
-           bool add, bool bias) const {
+  void sum(std::int64_t line, std::int64_t end, std::int64_t a, std::int64_t b, std::int64_t c,
+           T* to, bool add, bool bias) const {
     const Source<T>& s = windows.source;
     const GatherAxis &h = windows.h, &w = windows.w;
     const std::int64_t left = smaller(kLanes<T>, s.channels - c), Q = windows.targetWidth;
@@ -71,7 +75,8 @@ struct DepthwiseFilterGradient {
       } else {
         const std::int64_t y = line % windows.targetHeight * h.step + h.first + a * h.delta;
         if (y < 0 || y >= s.height) continue;
-        const T* from = s.data + (line / windows.targetHeight * s.height + y) * s.width * s.pitch + c;
+        const T* from =
+            s.data + (line / windows.targetHeight * s.height + y) * s.width * s.pitch + c;
         for (std::int64_t q = 0; q < Q; ++q) {
           const std::int64_t x = q * w.step + w.first + b * w.delta;
           if (x < 0 || x >= s.width) continue;
@@ -86,7 +91,8 @@ struct DepthwiseFilterGradient {
 
   void run(ThreadPool& threads, T* dw, std::int64_t dwPitch, bool addToDw, T* db, bool addToDb,
            T* workspace) const {
-    const std::int64_t C = windows.source.channels, taps = dw ? windows.h.count * windows.w.count : 0;
+    const std::int64_t C = windows.source.channels,
+                       taps = dw ? windows.h.count * windows.w.count : 0;
     const std::int64_t sums = taps * C + C, vectors = ceilDivide(C, kLanes<T>);
     const std::int64_t splits = smaller(ops::Conv2d::filterSplits(sums), lines);
     const std::int64_t rows = taps + (db ? 1 : 0);
@@ -97,7 +103,8 @@ struct DepthwiseFilterGradient {
         const bool bias = row == taps;
         T* to = splits > 1 ? workspace + part * sums + row * C : bias ? db : dw + row * dwPitch;
         sum(split.begin(part), split.begin(part + 1), bias ? 0 : row / windows.w.count,
-            bias ? 0 : row % windows.w.count, c, to + c, splits == 1 && (bias ? addToDb : addToDw), bias);
+            bias ? 0 : row % windows.w.count, c, to + c, splits == 1 && (bias ? addToDb : addToDw),
+            bias);
       }
     });
     if (splits == 1) return;
@@ -107,7 +114,8 @@ struct DepthwiseFilterGradient {
       for (std::int64_t c = 0; c < C; c += kLanes<T>) {
         const std::int64_t left = smaller(kLanes<T>, C - c);
         Vector<T> total = loadPartial(workspace + row * C + c, left);
-        for (std::int64_t s = 1; s < splits; ++s) total += loadPartial(workspace + s * sums + row * C + c, left);
+        for (std::int64_t s = 1; s < splits; ++s)
+          total += loadPartial(workspace + s * sums + row * C + c, left);
         if (add) total += loadPartial(to + c, left);
         storePartial(to + c, total, left);
       }

@@ -131,15 +131,20 @@ STRIATE_HD Index<float> loadBytes<float>(const std::uint8_t* from) {
 template <>
 STRIATE_HD void storeBytes<float>(std::uint8_t* to, Index<float> index) {
   const __m256i all = reinterpret_cast<__m256i>(index);
-  const __m128i words = _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+  const __m128i words =
+      _mm_packus_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_packus_epi16(words, words));
 }
 #endif
 
 STRIATE_HD constexpr std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 STRIATE_HD constexpr std::int64_t larger(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
-STRIATE_HD constexpr std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-STRIATE_HD constexpr std::int64_t roundUp(std::int64_t a, std::int64_t b) { return ceilDivide(a, b) * b; }
+STRIATE_HD constexpr std::int64_t ceilDivide(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+STRIATE_HD constexpr std::int64_t roundUp(std::int64_t a, std::int64_t b) {
+  return ceilDivide(a, b) * b;
+}
 
 // max(0, v), NaN kept.
 template <class T>

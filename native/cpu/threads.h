@@ -25,7 +25,12 @@ class ThreadPool {
   // all are done. Results must not depend on `worker`, nor on the number of threads.
   template <class Body>
   STRIATE_HD void forEach(std::int64_t count, const Body& body) {
-    run(count, [](const void* b, std::int64_t i, int worker) { (*static_cast<const Body*>(b))(i, worker); }, &body);
+    run(
+        count,
+        [](const void* b, std::int64_t i, int worker) {
+          (*static_cast<const Body*>(b))(i, worker);
+        },
+        &body);
   }
 
  private:

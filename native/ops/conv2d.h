@@ -53,10 +53,13 @@ struct Conv2d {
 
   // The gradients know no activation: dy is the gradient before it. dw is [R,S,C/groups,K], db [K].
   static constexpr OpInfo ops[] = {
-      {"conv2d", {in("x"), in("w"), optionalIn("b"), out("y"), optionalOut("workspace", Element::Bytes)}},
-      {"conv2dBackwardData", {in("dy"), in("w"), out("dx"), optionalOut("workspace", Element::Bytes)}},
+      {"conv2d",
+       {in("x"), in("w"), optionalIn("b"), out("y"), optionalOut("workspace", Element::Bytes)}},
+      {"conv2dBackwardData",
+       {in("dy"), in("w"), out("dx"), optionalOut("workspace", Element::Bytes)}},
       {"conv2dBackwardFilter",
-       {in("x"), in("dy"), optionalOut("dw"), optionalOut("db"), optionalOut("workspace", Element::Bytes)}},
+       {in("x"), in("dy"), optionalOut("dw"), optionalOut("db"),
+        optionalOut("workspace", Element::Bytes)}},
   };
 
   // --- Index arithmetic ---------------------------------------------------------------------------
@@ -92,7 +95,8 @@ struct Conv2d {
     if (r == filterStride || r >= taps) return {0, 0, 1, 1, 0, 0};
     const std::int64_t count = (taps - 1 - r) / filterStride + 1;
     const std::int64_t last = r + (count - 1) * filterStride;
-    return {count, (phase + pad - last * dilation) / stride, dilation / gcd, 1, last, -filterStride};
+    return {count,        (phase + pad - last * dilation) / stride, dilation / gcd, 1, last,
+            -filterStride};
   }
 
   // --- Workspace ----------------------------------------------------------------------------------
@@ -129,8 +133,9 @@ struct Conv2d {
 
   // `area` is R*S, 0 for a filter gradient without dw.
   STRIATE_HD static constexpr std::int64_t workspaceBytes(int op, std::int64_t area,
-                                                          std::int64_t channels, std::int64_t filters,
-                                                          std::int64_t groups, std::int64_t elementSize) {
+                                                          std::int64_t channels,
+                                                          std::int64_t filters, std::int64_t groups,
+                                                          std::int64_t elementSize) {
     const std::int64_t C = channels / groups, K = filters / groups;
     if (op == BackwardFilter) {
       const std::int64_t sums = area * C * filters + filters;
@@ -144,9 +149,9 @@ struct Conv2d {
 
   // --- Checks -------------------------------------------------------------------------------------
 
-  static void checkExtent(const char* axis, std::int64_t in, std::int64_t filter, std::int64_t stride,
-                          std::int64_t before, std::int64_t after, std::int64_t dilation,
-                          std::int64_t out) {
+  static void checkExtent(const char* axis, std::int64_t in, std::int64_t filter,
+                          std::int64_t stride, std::int64_t before, std::int64_t after,
+                          std::int64_t dilation, std::int64_t out) {
     const std::int64_t window = dilation * (filter - 1) + 1, room = in + before + after - window;
     const std::int64_t least = floorDivide(room, stride) + 1, most = ceilDivide(room, stride) + 1;
     if (out >= 1 && (out == least || out == most)) return;
@@ -163,7 +168,8 @@ struct Conv2d {
     requireArgument(a.padTop >= 0 && a.padLeft >= 0 && a.padBottom >= 0 && a.padRight >= 0,
                     "padding is not negative");
     requireArgument(a.groups >= 1, "groups is at least 1");
-    requireArgument(a.activation == None || a.activation == Relu, "activation is 0 (none) or 1 (relu)");
+    requireArgument(a.activation == None || a.activation == Relu,
+                    "activation is 0 (none) or 1 (relu)");
     requireArgument(a.algorithm >= Chosen && a.algorithm <= Col2im, "algorithm is 0 to 3");
 
     const auto [x, w, y, b, workspace] = roles(op, v);
@@ -187,7 +193,8 @@ struct Conv2d {
       checkExtent("width", x.size[2], w.size[1], a.strideW, a.padLeft, a.padRight, a.dilationW,
                   y.size[2]);
     }
-    requireArgument(a.activation == None || !y.accumulates(), "y is overwritten where an activation follows");
+    requireArgument(a.activation == None || !y.accumulates(),
+                    "y is overwritten where an activation follows");
     if (b) {
       requireArgument(b.dtype == x.dtype, "x and the bias are of one float type");
       requireShape(b.rank == 1 && b.size[0] == K, "the bias is [filters]");
@@ -207,14 +214,16 @@ struct Conv2d {
 
   static void requireBytes(const View& workspace, std::int64_t bytes) {
     if (bytes > 0 && (!workspace || workspace.elements() * sizeOf(workspace.dtype) < bytes))
-      throw Error(ErrorCode::InvalidArgument, "workspace holds at least " + std::to_string(bytes) + " bytes");
+      throw Error(ErrorCode::InvalidArgument,
+                  "workspace holds at least " + std::to_string(bytes) + " bytes");
   }
 
   // The CPU device's need for workspace; other devices have their own.
   static void checkCpu(int op, const Attributes& a, const View* v) {
     const auto [x, w, y, b, workspace] = roles(op, v);
     const std::int64_t area = w ? w.size[0] * w.size[1] : 0;
-    requireBytes(workspace, workspaceBytes(op, area, x.size[3], y.size[3], a.groups, sizeOf(x.dtype)));
+    requireBytes(workspace,
+                 workspaceBytes(op, area, x.size[3], y.size[3], a.groups, sizeOf(x.dtype)));
   }
 };
 

@@ -12,7 +12,9 @@ namespace detail {
 
 constexpr std::uint64_t kFnvStart = 0xcbf29ce484222325ull;
 
-inline std::uint64_t mix(std::uint64_t hash, std::uint64_t value) { return (hash ^ value) * 0x100000001b3ull; }
+inline std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
+  return (hash ^ value) * 0x100000001b3ull;
+}
 
 inline std::uint64_t mix(std::uint64_t hash, const char* text) {
   for (; *text != 0; ++text) hash = mix(hash, static_cast<unsigned char>(*text));

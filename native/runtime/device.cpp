@@ -13,8 +13,8 @@ Control Device::run(const Sequence& sequence, const Control& control, const Issu
     if (sequence.times == nullptr) continue;
     synchronize();
     const Clock::time_point after = Clock::now();
-    sequence.times[i - sequence.begin] =
-        static_cast<double>(std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count());
+    sequence.times[i - sequence.begin] = static_cast<double>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(after - before).count());
     before = after;
   }
   for (const Readback& r : sequence.readbacks) download(r.to, r.from, r.bytes);

@@ -22,17 +22,28 @@ enum class ErrorCode {
 // The stable code that JavaScript sees.
 inline const char* name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::InvalidArgument: return "INVALID_ARGUMENT";
-    case ErrorCode::InvalidShape: return "INVALID_SHAPE";
-    case ErrorCode::Disposed: return "DISPOSED";
-    case ErrorCode::Busy: return "BUSY";
-    case ErrorCode::Cancelled: return "CANCELLED";
-    case ErrorCode::NotFinite: return "NOT_FINITE";
-    case ErrorCode::OutOfDeviceMemory: return "OUT_OF_DEVICE_MEMORY";
-    case ErrorCode::DeviceError: return "DEVICE_ERROR";
-    case ErrorCode::DeviceLost: return "DEVICE_LOST";
-    case ErrorCode::DeviceUnavailable: return "DEVICE_UNAVAILABLE";
-    case ErrorCode::InvalidData: return "INVALID_DATA";
+    case ErrorCode::InvalidArgument:
+      return "INVALID_ARGUMENT";
+    case ErrorCode::InvalidShape:
+      return "INVALID_SHAPE";
+    case ErrorCode::Disposed:
+      return "DISPOSED";
+    case ErrorCode::Busy:
+      return "BUSY";
+    case ErrorCode::Cancelled:
+      return "CANCELLED";
+    case ErrorCode::NotFinite:
+      return "NOT_FINITE";
+    case ErrorCode::OutOfDeviceMemory:
+      return "OUT_OF_DEVICE_MEMORY";
+    case ErrorCode::DeviceError:
+      return "DEVICE_ERROR";
+    case ErrorCode::DeviceLost:
+      return "DEVICE_LOST";
+    case ErrorCode::DeviceUnavailable:
+      return "DEVICE_UNAVAILABLE";
+    case ErrorCode::InvalidData:
+      return "INVALID_DATA";
   }
   return "DEVICE_ERROR";
 }

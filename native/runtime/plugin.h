@@ -52,11 +52,11 @@ typedef struct StriateOp {
 } StriateOp;
 
 typedef struct StriateDeviceFacts {
-  char kind[32];        /* "cuda:0" */
-  char name[256];       /* the card's own name */
+  char kind[32];         /* "cuda:0" */
+  char name[256];        /* the card's own name */
   char architecture[32]; /* "sm_80" */
-  char details[1024];   /* versions and paths of driver, runtime and libraries, one line */
-  uint64_t ownBytes;    /* device memory that the device holds for itself */
+  char details[1024];    /* versions and paths of driver, runtime and libraries, one line */
+  uint64_t ownBytes;     /* device memory that the device holds for itself */
 } StriateDeviceFacts;
 
 /* What a step brings back to the host. */
@@ -73,9 +73,9 @@ typedef struct StriateSequence {
   int32_t slot;
   uint64_t owner;
   int64_t n;
-  uint64_t begin, end;   /* instructions */
-  const void* slotData;  /* memory of the staging slot; NULL: none */
-  double* times;         /* nanoseconds by instruction; NULL: not measured */
+  uint64_t begin, end;  /* instructions */
+  const void* slotData; /* memory of the staging slot; NULL: none */
+  double* times;        /* nanoseconds by instruction; NULL: not measured */
   const StriateReadback* readbacks;
   uint64_t readbackCount;
 } StriateSequence;
@@ -95,30 +95,36 @@ typedef struct StriatePlugin {
   void (*facts)(void* device, StriateDeviceFacts* facts);
 
   /* Zeroed memory; success with *data == NULL: there is none left. */
-  StriateCode (*allocate)(void* device, uint64_t bytes, int32_t kind, void** data, StriateMessage* message);
+  StriateCode (*allocate)(void* device, uint64_t bytes, int32_t kind, void** data,
+                          StriateMessage* message);
   void (*release)(void* device, void* data);
   StriateCode (*memory)(void* device, uint64_t* free, uint64_t* total, StriateMessage* message);
 
   StriateCode (*prepareStaging)(void* device, void* slot, uint64_t bytes, StriateMessage* message);
-  StriateCode (*stage)(void* device, void* to, const void* from, uint64_t bytes, StriateMessage* message);
-  StriateCode (*upload)(void* device, void* to, const void* from, uint64_t bytes, StriateMessage* message);
-  StriateCode (*download)(void* device, void* to, const void* from, uint64_t bytes, StriateMessage* message);
-  StriateCode (*fill)(void* device, void* to, int32_t value, uint64_t bytes, StriateMessage* message);
+  StriateCode (*stage)(void* device, void* to, const void* from, uint64_t bytes,
+                       StriateMessage* message);
+  StriateCode (*upload)(void* device, void* to, const void* from, uint64_t bytes,
+                        StriateMessage* message);
+  StriateCode (*download)(void* device, void* to, const void* from, uint64_t bytes,
+                          StriateMessage* message);
+  StriateCode (*fill)(void* device, void* to, int32_t value, uint64_t bytes,
+                      StriateMessage* message);
 
   /* What this device asks beyond the op's own rules. */
-  StriateCode (*check)(void* device, const StriateOp* op, const void* attributes, const StriateView* views,
-                       StriateMessage* message);
+  StriateCode (*check)(void* device, const StriateOp* op, const void* attributes,
+                       const StriateView* views, StriateMessage* message);
   StriateCode (*setControl)(void* device, const StriateControl* control, StriateMessage* message);
   StriateCode (*control)(void* device, StriateControl* control, StriateMessage* message);
-  StriateCode (*execute)(void* device, const StriateOp* op, const void* attributes, const StriateView* views,
-                         const char* label, StriateMessage* message);
+  StriateCode (*execute)(void* device, const StriateOp* op, const void* attributes,
+                         const StriateView* views, const char* label, StriateMessage* message);
   StriateCode (*synchronize)(void* device, StriateMessage* message);
 
   /* A run: `begin`; where it asks for it, `execute` for every instruction; then `end`, which waits, or
    * `cancel`. */
-  StriateCode (*begin)(void* device, const StriateSequence* sequence, const StriateControl* control, int32_t* mustIssue,
-                       StriateMessage* message);
-  StriateCode (*end)(void* device, const StriateSequence* sequence, StriateControl* control, StriateMessage* message);
+  StriateCode (*begin)(void* device, const StriateSequence* sequence, const StriateControl* control,
+                       int32_t* mustIssue, StriateMessage* message);
+  StriateCode (*end)(void* device, const StriateSequence* sequence, StriateControl* control,
+                     StriateMessage* message);
   void (*cancel)(void* device);
   /* The program `owner` is gone. */
   void (*forget)(void* device, uint64_t owner);

@@ -15,14 +15,16 @@ namespace striate {
 
 namespace {
 
-static_assert(sizeof(StriateView) == sizeof(View) && offsetof(StriateView, data) == offsetof(View, data) &&
+static_assert(sizeof(StriateView) == sizeof(View) &&
+                  offsetof(StriateView, data) == offsetof(View, data) &&
                   offsetof(StriateView, dtype) == offsetof(View, dtype) &&
                   offsetof(StriateView, access) == offsetof(View, access) &&
                   offsetof(StriateView, rank) == offsetof(View, rank) &&
                   offsetof(StriateView, size) == offsetof(View, size) &&
                   offsetof(StriateView, pitch) == offsetof(View, pitch),
               "a view crosses the border as it is");
-static_assert(sizeof(StriateControl) == sizeof(Control) && offsetof(StriateControl, seed) == offsetof(Control, seed) &&
+static_assert(sizeof(StriateControl) == sizeof(Control) &&
+                  offsetof(StriateControl, seed) == offsetof(Control, seed) &&
                   offsetof(StriateControl, lossScale) == offsetof(Control, lossScale) &&
                   offsetof(StriateControl, commit) == offsetof(Control, commit),
               "the control block crosses the border as it is");
@@ -55,9 +57,12 @@ const StriatePlugin& openPlugin(const std::string& path) {
   const std::string ours = std::to_string(STRIATE_PLUGIN_VERSION);
   if (plugin == nullptr) refuse("does not speak version " + ours + " of the device interface");
   if (plugin->version != STRIATE_PLUGIN_VERSION)
-    refuse("speaks version " + std::to_string(plugin->version) + " of the device interface, this build speaks " + ours);
-  if (plugin->size != sizeof(StriatePlugin)) refuse("has another form of the device interface than this build");
-  if (plugin->opsFingerprint != opsFingerprint()) refuse("was built with other ops than this build");
+    refuse("speaks version " + std::to_string(plugin->version) +
+           " of the device interface, this build speaks " + ours);
+  if (plugin->size != sizeof(StriatePlugin))
+    refuse("has another form of the device interface than this build");
+  if (plugin->opsFingerprint != opsFingerprint())
+    refuse("was built with other ops than this build");
   opened.emplace(path, plugin);
   return *plugin;
 }
@@ -84,7 +89,8 @@ class PluginDevice final : public Device {
 
   void* allocate(std::size_t bytes, MemoryKind kind) override {
     void* data = nullptr;
-    call(plugin_.allocate, device_, bytes, kind == MemoryKind::Eager ? STRIATE_MEMORY_EAGER : STRIATE_MEMORY_PLANNED, &data);
+    call(plugin_.allocate, device_, bytes,
+         kind == MemoryKind::Eager ? STRIATE_MEMORY_EAGER : STRIATE_MEMORY_PLANNED, &data);
     return data;
   }
   void release(void* data, std::size_t) noexcept override { plugin_.release(device_, data); }
@@ -94,11 +100,21 @@ class PluginDevice final : public Device {
     return Room{static_cast<std::size_t>(free), static_cast<std::size_t>(total)};
   }
 
-  void prepareStaging(void* slot, std::size_t bytes) override { call(plugin_.prepareStaging, device_, slot, bytes); }
-  void stage(void* to, const void* from, std::size_t bytes) override { call(plugin_.stage, device_, to, from, bytes); }
-  void upload(void* to, const void* from, std::size_t bytes) override { call(plugin_.upload, device_, to, from, bytes); }
-  void download(void* to, const void* from, std::size_t bytes) override { call(plugin_.download, device_, to, from, bytes); }
-  void fill(void* to, int value, std::size_t bytes) override { call(plugin_.fill, device_, to, value, bytes); }
+  void prepareStaging(void* slot, std::size_t bytes) override {
+    call(plugin_.prepareStaging, device_, slot, bytes);
+  }
+  void stage(void* to, const void* from, std::size_t bytes) override {
+    call(plugin_.stage, device_, to, from, bytes);
+  }
+  void upload(void* to, const void* from, std::size_t bytes) override {
+    call(plugin_.upload, device_, to, from, bytes);
+  }
+  void download(void* to, const void* from, std::size_t bytes) override {
+    call(plugin_.download, device_, to, from, bytes);
+  }
+  void fill(void* to, int value, std::size_t bytes) override {
+    call(plugin_.fill, device_, to, value, bytes);
+  }
 
   void check(const OpEntry& op, const void* attributes, const View* views) override {
     const StriateOp number = numbered(op);
@@ -112,7 +128,8 @@ class PluginDevice final : public Device {
     call(plugin_.control, device_, reinterpret_cast<StriateControl*>(&control));
     return control;
   }
-  void execute(const OpEntry& op, const void* attributes, const View* views, const char* label) override {
+  void execute(const OpEntry& op, const void* attributes, const View* views,
+               const char* label) override {
     const StriateOp number = numbered(op);
     call(plugin_.execute, device_, &number, attributes, across(views), label);
   }
@@ -121,11 +138,19 @@ class PluginDevice final : public Device {
   Control run(const Sequence& s, const Control& control, const Issue& issue) override {
     readbacks_.clear();
     for (const Readback& r : s.readbacks) readbacks_.push_back({r.to, r.from, r.bytes});
-    const StriateSequence sequence{sizeof(StriateSequence), s.slot,    s.owner,           s.n,
-                                   s.begin,                 s.end,     s.slotData,        s.times,
-                                   readbacks_.data(),       readbacks_.size()};
+    const StriateSequence sequence{sizeof(StriateSequence),
+                                   s.slot,
+                                   s.owner,
+                                   s.n,
+                                   s.begin,
+                                   s.end,
+                                   s.slotData,
+                                   s.times,
+                                   readbacks_.data(),
+                                   readbacks_.size()};
     std::int32_t mustIssue = 1;
-    call(plugin_.begin, device_, &sequence, reinterpret_cast<const StriateControl*>(&control), &mustIssue);
+    call(plugin_.begin, device_, &sequence, reinterpret_cast<const StriateControl*>(&control),
+         &mustIssue);
     if (mustIssue != 0) {
       try {
         for (std::size_t i = s.begin; i < s.end; ++i) issue(i);
@@ -148,7 +173,9 @@ class PluginDevice final : public Device {
     require(function(arguments..., &message), message);
   }
   static StriateOp numbered(const OpEntry& op) { return {op.familyIndex, op.op, op.info->name}; }
-  static const StriateView* across(const View* views) { return reinterpret_cast<const StriateView*>(views); }
+  static const StriateView* across(const View* views) {
+    return reinterpret_cast<const StriateView*>(views);
+  }
 
   const StriatePlugin& plugin_;
   void* device_ = nullptr;
@@ -178,7 +205,8 @@ std::unique_ptr<Device> openPluginDevice(const std::string& path, int index) {
 std::string inspectPlugin(const std::string& path, const std::string& command) {
   const StriatePlugin& plugin = openPlugin(path);
   const char* answer = plugin.inspect == nullptr ? nullptr : plugin.inspect(command.c_str());
-  if (answer == nullptr) throw Error(ErrorCode::InvalidArgument, path + " knows no command '" + command + "'");
+  if (answer == nullptr)
+    throw Error(ErrorCode::InvalidArgument, path + " knows no command '" + command + "'");
   return answer;
 }
 

@@ -35,17 +35,21 @@ struct FilterGradient {
 
   void run(ThreadPool& threads) const {
     const std::int64_t perGroup = filters / groups, sums = rows * filters + filters;
-    const std::int64_t columnParts = ceilDivide(perGroup, kColumns), columnTiles = columnParts * groups;
+    const std::int64_t columnParts = ceilDivide(perGroup, kColumns),
+                       columnTiles = columnParts * groups;
     // Splits come first: they share the packing of dy, which tiles of rows repeat.
-    const std::int64_t splits = smaller(ops::Conv2d::filterSplits(sums),
-                                        larger(1, smaller(ceilDivide(kTasks, columnTiles), windows / (B::KC / 2))));
+    const std::int64_t splits =
+        smaller(ops::Conv2d::filterSplits(sums),
+                larger(1, smaller(ceilDivide(kTasks, columnTiles), windows / (B::KC / 2))));
     const std::int64_t rowParts =
         larger(1, smaller(ceilDivide(kTasks, columnTiles * splits), ceilDivide(rows, B::MR) / 4));
     const std::int64_t tiles = rowParts * columnTiles;
     const Cut rowCut{rows, B::MR, rowParts}, columnCut{perGroup, B::NR, columnParts};
     const Cut split{windows, 1, splits};
-    const std::int64_t fitting = larger(kCached / (x.windows.source.channels * groups + filters), B::KC);
-    const std::int64_t passes = rowParts * columnParts == 1 ? 1 : ceilDivide(ceilDivide(windows, splits), fitting);
+    const std::int64_t fitting =
+        larger(kCached / (x.windows.source.channels * groups + filters), B::KC);
+    const std::int64_t passes =
+        rowParts * columnParts == 1 ? 1 : ceilDivide(ceilDivide(windows, splits), fitting);
 
     for (std::int64_t pass = 0; pass < passes; ++pass)
       threads.forEach(tiles * splits, [&](std::int64_t task, int worker) {
@@ -55,14 +59,21 @@ struct FilterGradient {
         const std::int64_t n = columnCut.begin(columnPart), k = group * perGroup + n;
         const std::int64_t window = split.begin(part);
         const Cut section{split.begin(part + 1) - window, 1, passes};
-        const Range range{rowCut.begin(rowPart), rowCut.begin(rowPart + 1), n, columnCut.begin(columnPart + 1),
-                          window + section.begin(pass), window + section.begin(pass + 1)};
+        const Range range{rowCut.begin(rowPart),
+                          rowCut.begin(rowPart + 1),
+                          n,
+                          columnCut.begin(columnPart + 1),
+                          window + section.begin(pass),
+                          window + section.begin(pass + 1)};
         if (range.window == range.windowEnd) return;
         const bool whole = splits == 1, first = section.begin(pass) == 0;
         T* const partial = workspace + part * sums;
-        const Sums to{whole ? dw : partial, whole ? dwPitch : filters, !first || (whole && addToDw)};
-        const Sums toDb{rowPart > 0 || !db ? nullptr : whole ? db : partial + rows * filters, 0,
-                        !first || (whole && addToDb)};
+        const Sums to{whole ? dw : partial, whole ? dwPitch : filters,
+                      !first || (whole && addToDw)};
+        const Sums toDb{rowPart > 0 || !db ? nullptr
+                        : whole            ? db
+                                           : partial + rows * filters,
+                        0, !first || (whole && addToDb)};
         multiplyRange(range, group, to.from(k), toDb.from(k), threads.scratch(worker));
       });
     if (splits > 1) addPartials(threads, splits, sums);
@@ -79,7 +90,8 @@ struct FilterGradient {
     Sums from(std::int64_t column) const { return {data ? data + column : nullptr, pitch, add}; }
   };
 
-  void multiplyRange(const Range& t, std::int64_t group, const Sums& to, const Sums& toDb, void* scratch) const {
+  void multiplyRange(const Range& t, std::int64_t group, const Sums& to, const Sums& toDb,
+                     void* scratch) const {
     const std::int64_t width = t.nEnd - t.n, perGroup = filters / groups;
     Columns source = x;
     source.windows.source.data += group * source.windows.source.channels;
@@ -96,14 +108,16 @@ struct FilterGradient {
       for (std::int64_t n = 0; n < width; n += B::NR) {
         T* panel = right + n * count;
         gradient.pack(panel, t.n + n, window, count);
-        if (toDb.data) sumPanel(panel, count, toDb.data + n, smaller(B::NR, width - n), toDb.add || step > 0);
+        if (toDb.data)
+          sumPanel(panel, count, toDb.data + n, smaller(B::NR, width - n), toDb.add || step > 0);
       }
       for (std::int64_t row = t.row; row < t.rowEnd; row += B::MR) {
         const std::int64_t height = smaller(B::MR, t.rowEnd - row);
         for (std::int64_t i = 0; i < height; ++i) offset[i] = (row + i) * to.pitch;
         source.pack(a, source.cut(row, height), window, count);
-        multiplyBlock<T, Packing::Columns>(a, 0, height, count, {right, count * B::NR, B::NR, nullptr, width}, 0, 0,
-                                           width, {to.data, to.add || step > 0, false, nullptr}, offset);
+        multiplyBlock<T, Packing::Columns>(
+            a, 0, height, count, {right, count * B::NR, B::NR, nullptr, width}, 0, 0, width,
+            {to.data, to.add || step > 0, false, nullptr}, offset);
       }
     }
   }

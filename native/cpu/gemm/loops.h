@@ -53,9 +53,10 @@ void multiplyBlock(const T* a, std::int64_t aPanel, std::int64_t rows, std::int6
     const std::int64_t stride = b.stride(n);
     const int columns = static_cast<int>(smaller(Blocks<T>::NR, end - n));
     for (std::int64_t i = 0; i < rows; i += Blocks<T>::MR)
-      multiply<T, kPacking>({a + i / Blocks<T>::MR * aPanel, right, stride, depth, target.c + n, offset + i,
-                             static_cast<int>(smaller(Blocks<T>::MR, rows - i)), columns, target.add,
-                             target.relu, target.bias ? target.bias + n : nullptr});
+      multiply<T, kPacking>({a + i / Blocks<T>::MR * aPanel, right, stride, depth, target.c + n,
+                             offset + i, static_cast<int>(smaller(Blocks<T>::MR, rows - i)),
+                             columns, target.add, target.relu,
+                             target.bias ? target.bias + n : nullptr});
   }
 }
 
@@ -114,8 +115,8 @@ void multiplyWindows(ThreadPool& threads, const Windows<T>& windows, std::int64_
     const std::int64_t chunks = ceilDivide(length, B::KC);
     threads.forEach((panels - firstPacked) * chunks, [&](std::int64_t task, int) {
       const std::int64_t panel = task / chunks, k = task % chunks * B::KC;
-      filters.pack(workspace + panel * length * B::NR + k * B::NR, (firstPacked + panel) * B::NR, begin + k,
-                   smaller(B::KC, length - k));
+      filters.pack(workspace + panel * length * B::NR + k * B::NR, (firstPacked + panel) * B::NR,
+                   begin + k, smaller(B::KC, length - k));
     });
 
     threads.forEach(rowCut.parts * columnCut.parts, [&](std::int64_t task, int worker) {
@@ -131,10 +132,10 @@ void multiplyWindows(ThreadPool& threads, const Windows<T>& windows, std::int64_
         const std::int64_t k = steps.begin(part), count = steps.begin(part + 1) - k;
         const bool first = begin + k == 0, last = begin + k + count == depth;
         windows.pack(a, row, height, begin + k, count);
-        multiplyBlock<T, Packing::Rows>(a, B::MR * B::kRowStride, height, count, b, k, n, nEnd,
-                                        {target.c, target.add || !first, target.relu && last,
-                                         last ? target.bias : nullptr},
-                                        offset);
+        multiplyBlock<T, Packing::Rows>(
+            a, B::MR * B::kRowStride, height, count, b, k, n, nEnd,
+            {target.c, target.add || !first, target.relu && last, last ? target.bias : nullptr},
+            offset);
       }
     });
   }

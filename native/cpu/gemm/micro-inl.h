@@ -22,7 +22,7 @@ struct Tile {
   const std::int64_t* offset;  // of each row of C, in elements
   int rows;
   int columns;
-  bool add;       // to what C holds; without it C is not read and may hold NaN
+  bool add;  // to what C holds; without it C is not read and may hold NaN
   bool relu;
   const T* bias;  // null: none
 };
@@ -101,8 +101,9 @@ using MicroKernel = void (*)(const Tile<T>&);
 // Kernels for 1, 2, 4, 6, ... rows; the last row of an odd number is computed and not stored.
 template <class T, Packing kPacking, int Vectors, int... Pairs>
 STRIATE_HD MicroKernel<T> kernelOf(int rows, std::integer_sequence<int, Pairs...>) {
-  static constexpr MicroKernel<T> kernels[] = {multiplyTile<T, kPacking, 1, Vectors>,
-                                               multiplyTile<T, kPacking, 2 * (Pairs + 1), Vectors>...};
+  static constexpr MicroKernel<T> kernels[] = {
+      multiplyTile<T, kPacking, 1, Vectors>,
+      multiplyTile<T, kPacking, 2 * (Pairs + 1), Vectors>...};
   return kernels[rows / 2 + (rows > 1 ? rows % 2 : 0)];
 }
 

@@ -30,7 +30,9 @@ struct Source {
   const T* end;        // behind the last element that may be read
 
   // Whether whole vectors may be read from here on, instead of `count` elements.
-  STRIATE_HD bool roomy(const T* from, std::int64_t count) const { return end - from >= count + kLanes<T>; }
+  STRIATE_HD bool roomy(const T* from, std::int64_t count) const {
+    return end - from >= count + kLanes<T>;
+  }
 };
 
 // im2col: row (n, i, j) over the target's grid holds, for each tap (a, b), the channels of source pixel
@@ -51,9 +53,10 @@ struct Windows {
     const bool merge = merged();
     std::int64_t j = row % targetWidth, i = row / targetWidth % targetHeight;
     const bool whole = merge && k == 0 && depth == h.count * run;
-    const std::int64_t line = h.delta * source.width * source.pitch, lastY = (h.count - 1) * h.delta;
-    const T* image = source.data +
-                     row / (targetWidth * targetHeight) * source.height * source.width * source.pitch;
+    const std::int64_t line = h.delta * source.width * source.pitch,
+                       lastY = (h.count - 1) * h.delta;
+    const T* image = source.data + row / (targetWidth * targetHeight) * source.height *
+                                       source.width * source.pitch;
     for (std::int64_t m = 0; m < rows; ++m, to += Blocks<T>::kRowStride) {
       T* out = to;
       std::int64_t step = firstStep, left = depth, y = i * h.step + h.first + firstTap * h.delta;
@@ -62,9 +65,11 @@ struct Windows {
         const T* corner = image + (y * source.width + x) * source.pitch;
         if (source.roomy(corner, (h.count - 1) * line + run)) {
           if (run <= kLanes<T>)
-            for (std::int64_t a = 0; a < h.count; ++a) store(out + a * run, load(corner + a * line));
+            for (std::int64_t a = 0; a < h.count; ++a)
+              store(out + a * run, load(corner + a * line));
           else
-            for (std::int64_t a = 0; a < h.count; ++a) copyVectors(out + a * run, corner + a * line, run);
+            for (std::int64_t a = 0; a < h.count; ++a)
+              copyVectors(out + a * run, corner + a * line, run);
           left = 0;
         }
       }
@@ -113,8 +118,9 @@ struct Windows {
       if (x < 0 || x >= source.width)
         zeroRun(out, n);
       else
-        source.roomy(line + x * source.pitch + c, n) ? copyVectors(out, line + x * source.pitch + c, n)
-                                                     : copyRun(out, line + x * source.pitch + c, n);
+        source.roomy(line + x * source.pitch + c, n)
+            ? copyVectors(out, line + x * source.pitch + c, n)
+            : copyRun(out, line + x * source.pitch + c, n);
       out += n;
       count -= n;
       c = 0;
@@ -143,7 +149,7 @@ struct WindowColumns {
     Piece piece[Blocks<T>::MR];
     int pieces;
     std::int64_t minY, maxY, minX, maxX;  // what the pieces reach
-    std::int64_t reach;                   // elements from the window's first pixel to behind the last
+    std::int64_t reach;  // elements from the window's first pixel to behind the last
   };
 
   Windows<T> windows;
@@ -206,7 +212,8 @@ struct WindowColumns {
  private:
   // Whole vectors are written, window after window and piece after piece: what they spoil behind a
   // piece is written later.
-  STRIATE_HD T* packInside(T* to, const Panel& panel, std::int64_t line, std::int64_t j, std::int64_t end) const {
+  STRIATE_HD T* packInside(T* to, const Panel& panel, std::int64_t line, std::int64_t j,
+                           std::int64_t end) const {
     const Source<T>& s = windows.source;
     const std::int64_t step = windows.w.step * s.pitch;
     std::int64_t at = (line + j * windows.w.step + windows.w.first) * s.pitch;
@@ -232,12 +239,13 @@ struct WindowColumns {
     }
     for (; j < end; ++j, at += step, to += Blocks<T>::kColumnStride)
       for (int p = 0; p < panel.pieces; ++p)
-        copyRun(to + panel.piece[p].lane, s.data + (at + panel.piece[p].offset), panel.piece[p].count);
+        copyRun(to + panel.piece[p].lane, s.data + (at + panel.piece[p].offset),
+                panel.piece[p].count);
     return to;
   }
 
-  STRIATE_HD T* packEdge(T* to, const Panel& panel, std::int64_t line, std::int64_t y, std::int64_t j,
-                         std::int64_t end) const {
+  STRIATE_HD T* packEdge(T* to, const Panel& panel, std::int64_t line, std::int64_t y,
+                         std::int64_t j, std::int64_t end) const {
     const Source<T>& s = windows.source;
     for (; j < end; ++j, to += Blocks<T>::kColumnStride) {
       const std::int64_t first = j * windows.w.step + windows.w.first;
@@ -251,7 +259,8 @@ struct WindowColumns {
         const std::int64_t from = x < 0 ? larger(-x * s.channels - piece.skip, 0) : 0;
         const std::int64_t until = smaller((s.width - x) * s.channels - piece.skip, piece.count);
         if (from < until)
-          copyRun(out + from, s.data + ((line + first) * s.pitch + piece.offset + from), until - from);
+          copyRun(out + from, s.data + ((line + first) * s.pitch + piece.offset + from),
+                  until - from);
       }
     }
     return to;
@@ -264,14 +273,15 @@ struct ForwardFilters {
   const T* w;          // [R*S*C, K], the group's first column
   std::int64_t pitch;  // of w
   std::int64_t columns;
-  const T* end;        // behind the last element that may be read
+  const T* end;  // behind the last element that may be read
 
   // Rows [k, k + count) of columns [column, column + NR), NR apart; anything beyond the last column,
   // for what is computed from it is never stored.
   void pack(T* to, std::int64_t column, std::int64_t k, std::int64_t count) const {
     constexpr int kLane = kLanes<T>, kAhead = 16;
     const std::int64_t left = columns - column;
-    for (const T* from = w + k * pitch + column; count > 0; --count, from += pitch, to += Blocks<T>::NR) {
+    for (const T* from = w + k * pitch + column; count > 0;
+         --count, from += pitch, to += Blocks<T>::NR) {
       __builtin_prefetch(from + kAhead * pitch);
       __builtin_prefetch(from + kAhead * pitch + Blocks<T>::NR - 1);
       if (end - from >= Blocks<T>::NR) {
@@ -280,9 +290,9 @@ struct ForwardFilters {
       }
       for (int v = 0; v < Blocks<T>::NV; ++v) {
         const std::int64_t rest = left - v * kLane;
-        store(to + v * kLane,
-              rest >= kLane ? load(from + v * kLane)
-                            : rest > 0 ? loadPartial(from + v * kLane, rest) : Vector<T>{});
+        store(to + v * kLane, rest >= kLane ? load(from + v * kLane)
+                              : rest > 0    ? loadPartial(from + v * kLane, rest)
+                                            : Vector<T>{});
       }
     }
   }
@@ -292,8 +302,8 @@ struct ForwardFilters {
 // backwards through the filter (the spatial flip), and each tap's [C, K] matrix is transposed.
 template <class T>
 struct BackwardFilters {
-  const T* w;          // [R, S, C, K], the group's first column
-  std::int64_t pitch;  // of w
+  const T* w;            // [R, S, C, K], the group's first column
+  std::int64_t pitch;    // of w
   std::int64_t columns;  // C
   std::int64_t filters;  // K
   std::int64_t filterWidth;
@@ -322,7 +332,9 @@ struct BackwardFilters {
 #pragma GCC unroll 16
         for (int i = 0; i < kLane; ++i) {
           const T* row = from + (first + i) * pitch + f;
-          square[i] = first + i >= columns ? Vector<T>{} : n == kLane ? load(row) : loadPartial(row, n);
+          square[i] = first + i >= columns ? Vector<T>{}
+                      : n == kLane         ? load(row)
+                                           : loadPartial(row, n);
         }
         transpose<T>(square);
 #pragma GCC unroll 16
