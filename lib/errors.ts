@@ -41,7 +41,12 @@ export class StriateError extends Error {
     this.details = options.details;
   }
 
-  toJSON(): { code: ErrorCode; message: string; remedy?: string; details?: Record<string, unknown> } {
+  toJSON(): {
+    code: ErrorCode;
+    message: string;
+    remedy?: string;
+    details?: Record<string, unknown>;
+  } {
     return {
       code: this.code,
       message: this.message,

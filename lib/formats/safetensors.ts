@@ -274,7 +274,10 @@ async function readExactly(
 
 function codeOf(dtype: HostDType): string {
   for (const [code, kind] of Object.entries(kinds)) if (kind.dtype === dtype) return code;
-  throw new StriateError('INVALID_ARGUMENT', `${dtype as string} is no element type of safetensors`);
+  throw new StriateError(
+    'INVALID_ARGUMENT',
+    `${dtype as string} is no element type of safetensors`,
+  );
 }
 
 function kindOf(dtype: HostDType): Kind {

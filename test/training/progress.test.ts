@@ -64,6 +64,8 @@ describe('the progress line', () => {
     const { stream, text } = recorder(false);
     const progress = await openProgress(stream);
     progress.update({ ...state(50, 6), steps: undefined, epochs: Infinity });
-    expect(text()).to.match(/^epoch 2 {2}step 50 {2}533 images\/s/).and.not.contain('left');
+    expect(text())
+      .to.match(/^epoch 2 {2}step 50 {2}533 images\/s/)
+      .and.not.contain('left');
   });
 });
