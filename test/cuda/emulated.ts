@@ -32,6 +32,26 @@ export interface KernelCount {
   barriers: number;
 }
 
+/** What the card has done and holds. */
+export interface CardCounts {
+  allocations: number;
+  frees: number;
+  /** Of pinned memory. */
+  hostAllocations: number;
+  /** Of the host with a stream, an event or the card. */
+  synchronizations: number;
+  launches: number;
+  graphLaunches: number;
+  copies: number;
+  blasCalls: number;
+  /** Live blocks and bytes of device memory, and live blocks of pinned memory. */
+  blocks: number;
+  bytes: number;
+  pinnedBlocks: number;
+  /** What the emulator found last; empty: nothing. */
+  finding: string;
+}
+
 /** The library's path; skips the group, or the test, where it was not built. */
 export function emulatedLibrary(context: Mocha.Context): string {
   const { path } = findCudaLibrary(true);
@@ -50,6 +70,20 @@ export class Card {
   schedule({ order, timing }: Schedule): void {
     this.ask(`schedule ${order}`);
     this.ask(`timing ${timing}`);
+  }
+
+  counts(): CardCounts {
+    return JSON.parse(this.ask('counts')) as CardCounts;
+  }
+
+  /** The names of the nodes of the latest graph launch. */
+  graph(): string[] {
+    return JSON.parse(this.ask('graph')) as string[];
+  }
+
+  /** The n-th allocation or launch from now on fails; 0: none does. */
+  fail(kind: 'allocation' | 'launch', n: number): void {
+    this.ask(`fault ${kind} ${n}`);
   }
 
   /** Counts what the launches of `work` move. */
