@@ -1,8 +1,9 @@
 /**
  * Compiles every CUDA source alone and reads what ptxas says of each kernel.
  *
- *   node scripts/cuda-report.js [--arch 80,90] [--write]
+ *   node scripts/cuda-report.js [--arch 80,90 | --arch ends] [--write]
  *
+ * `ends` are the oldest and the newest architecture that the compiler knows; the default is all.
  * Fails when a source does not compile, or when a kernel spills registers or needs a stack frame.
  * `--write` puts the table into docs/cuda-kernels.md. Answers are kept in build/cuda-report, named by a
  * hash of the source, the headers and the compiler.
@@ -189,14 +190,23 @@ function page(kernels, archs, version) {
   ].join('\n');
 }
 
-async function main(argv) {
-  const chosen = argv[argv.indexOf('--arch') + 1];
-  const archs = (argv.includes('--arch') ? chosen.split(',') : Object.keys(architectures)).map(
-    Number,
+/** Those asked for, of those that the compiler knows. */
+function chosenArchitectures(argv, nvcc) {
+  const listed = execFileSync(nvcc, ['--list-gpu-code'], { encoding: 'utf8' });
+  const known = Object.keys(architectures).filter((arch) =>
+    listed.split(/\s+/).includes(`sm_${arch}`),
   );
-  const unknown = archs.filter((arch) => architectures[arch] === undefined);
-  if (unknown.length > 0) throw new Error(`no limits are known for sm_${unknown.join(', sm_')}`);
+  const chosen = argv.includes('--arch') ? argv[argv.indexOf('--arch') + 1] : known.join();
+  if (chosen === 'ends') return [...new Set([known.at(0), known.at(-1)])].map(Number);
+  const unknown = chosen.split(',').filter((arch) => !known.includes(arch));
+  if (unknown.length > 0)
+    throw new Error(`this nvcc or report does not know sm_${unknown.join(', sm_')}`);
+  return chosen.split(',').map(Number);
+}
+
+async function main(argv) {
   const nvcc = process.env.NVCC ?? 'nvcc';
+  const archs = chosenArchitectures(argv, nvcc);
   const version = compilerVersion(nvcc);
   const headers = ['native/cuda', 'native/ops', 'native/runtime'].flatMap((f) => filesOf(f, '.h'));
   const key = createHash('sha256').update(`${version} ${archs.join()}`);
