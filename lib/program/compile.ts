@@ -147,6 +147,10 @@ function newBuilder(options: CompileOptions): Builder {
   requireOneOf('dtype', dtype, ['float32', 'float64']);
   requireOneOf('inputDtype', inputDtype ?? dtype, ['uint8', 'float32', 'float64']);
   requireOneOf('device', device, ['cpu', 'cuda']);
+  if (device === 'cuda' && dtype === 'float64')
+    throw new StriateError('INVALID_ARGUMENT', 'the CUDA device computes in float32', {
+      remedy: "Use precision 'float32', or the device 'cpu', which computes in float64 as well.",
+    });
   return new Builder(batch, dtype, device);
 }
 
