@@ -191,11 +191,17 @@ function inspect(program, library) {
 }
 
 /**
- * @param {{ arch?: string, force?: boolean, log?: (line: string) => void }} options `arch`: `'80,90'`.
+ * @param {{ arch?: string, force?: boolean, log?: (line: string) => void, root?: string }} options
+ *   `arch`: `'80,90'`; `root`: the folder of objects and log.
  * @returns {Promise<{ path: string, built: boolean, seconds: number, architectures: string[] }>}
  * @throws {BuildError} code `BUILD_FAILED`, with a remedy.
  */
-export async function buildCuda({ arch, force = false, log = logToStandardError } = {}) {
+export async function buildCuda({
+  arch,
+  force = false,
+  log = logToStandardError,
+  root = usualRoot(),
+} = {}) {
   const start = performance.now();
   const nvcc = findNvcc();
   if (nvcc === undefined)
@@ -204,11 +210,13 @@ export async function buildCuda({ arch, force = false, log = logToStandardError 
       'Install the CUDA toolkit, or set CUDA_PATH, then run: npx striate build --cuda',
     );
   const archs = architectures(arch);
-  const target = join(dirname(buildTarget()), 'striate_cuda.so');
-  const root = join(dirname(buildTarget()), '..');
+  const target =
+    root === usualRoot()
+      ? join(dirname(buildTarget()), 'striate_cuda.so')
+      : join(root, 'striate_cuda.so');
   return locked(join(root, 'cuda.lock'), log, async () => {
     const folder = join(root, 'cuda');
-    const logFile = cudaLog();
+    const logFile = cudaLog(root);
     mkdirSync(folder, { recursive: true });
     if (force) rmSync(folder, { recursive: true });
     mkdirSync(folder, { recursive: true });
@@ -255,10 +263,14 @@ export async function buildCuda({ arch, force = false, log = logToStandardError 
   });
 }
 
+/** The folder that the addon is built in: of the package, or of the user's cache. */
+const usualRoot = () => join(dirname(buildTarget()), '..');
+
 /** The log of a CUDA build that failed; there is none after one that did not. */
-export const cudaLog = () => join(dirname(buildTarget()), '..', 'cuda-build.log');
+const cudaLog = (root) => join(root, 'cuda-build.log');
 
 /** The first error of the latest CUDA build, where that failed. */
-export function cudaBuildError() {
-  return existsSync(cudaLog()) ? (firstError(cudaLog()) ?? `see ${cudaLog()}`) : undefined;
+export function cudaBuildError(root = usualRoot()) {
+  const log = cudaLog(root);
+  return existsSync(log) ? (firstError(log) ?? `see ${log}`) : undefined;
 }

@@ -32,11 +32,13 @@ std::string list(const List& items, F&& each) {
 std::string counts() {
   const Counts& c = runtime().counts;
   std::ostringstream out;
-  out << "{\"allocations\":" << c.allocations << ",\"frees\":" << c.frees << ",\"hostAllocations\":" << c.hostAllocations
+  out << "{\"allocations\":" << c.allocations << ",\"frees\":" << c.frees
+      << ",\"hostAllocations\":" << c.hostAllocations
       << ",\"synchronizations\":" << c.synchronizations << ",\"launches\":" << c.launches
-      << ",\"graphLaunches\":" << c.graphLaunches << ",\"copies\":" << c.copies << ",\"blasCalls\":" << c.blasCalls
-      << ",\"blocks\":" << card().memory.blocks() << ",\"bytes\":" << card().memory.used()
-      << ",\"pinnedBlocks\":" << runtime().pinnedBlocks() << ",\"finding\":" << quoted(runtime().finding) << "}";
+      << ",\"graphLaunches\":" << c.graphLaunches << ",\"copies\":" << c.copies
+      << ",\"blasCalls\":" << c.blasCalls << ",\"blocks\":" << card().memory.blocks()
+      << ",\"bytes\":" << card().memory.used() << ",\"pinnedBlocks\":" << runtime().pinnedBlocks()
+      << ",\"finding\":" << quoted(runtime().finding) << "}";
   return out.str();
 }
 
@@ -44,9 +46,10 @@ std::string kernels() {
   return list(runtime().kernels, [](const auto& entry) {
     const LaunchCount& k = entry.second;
     std::ostringstream out;
-    out << "{\"kernel\":" << quoted(k.kernel) << ",\"launches\":" << k.launches << ",\"warpAccesses\":" << k.warpAccesses
-        << ",\"sectors\":" << k.sectors << ",\"perfectSectors\":" << k.perfectSectors
-        << ",\"uniqueSectors\":" << k.uniqueSectors << ",\"bytes\":" << k.bytes << ",\"bankConflicts\":" << k.bankConflicts
+    out << "{\"kernel\":" << quoted(k.kernel) << ",\"launches\":" << k.launches
+        << ",\"warpAccesses\":" << k.warpAccesses << ",\"sectors\":" << k.sectors
+        << ",\"perfectSectors\":" << k.perfectSectors << ",\"uniqueSectors\":" << k.uniqueSectors
+        << ",\"bytes\":" << k.bytes << ",\"bankConflicts\":" << k.bankConflicts
         << ",\"barriers\":" << k.barriers << "}";
     return out.str();
   });
@@ -56,10 +59,14 @@ bool setSchedule(std::istringstream& words) {
   std::string order;
   std::uint64_t seed = 0;
   words >> order >> seed;
-  if (order == "forward") runtime().schedule = {Schedule::Order::Forward, 0};
-  else if (order == "reverse") runtime().schedule = {Schedule::Order::Reverse, 0};
-  else if (order == "shuffled") runtime().schedule = {Schedule::Order::Shuffled, seed};
-  else return false;
+  if (order == "forward")
+    runtime().schedule = {Schedule::Order::Forward, 0};
+  else if (order == "reverse")
+    runtime().schedule = {Schedule::Order::Reverse, 0};
+  else if (order == "shuffled")
+    runtime().schedule = {Schedule::Order::Shuffled, seed};
+  else
+    return false;
   return true;
 }
 
@@ -68,10 +75,14 @@ bool setFault(std::istringstream& words) {
   std::uint64_t n = 0;
   words >> kind >> n;
   Faults& faults = runtime().faults;
-  if (kind == "allocation") faults.allocation = n;
-  else if (kind == "launch") faults.launch = n;
-  else if (kind == "sticky") faults.sticky = n != 0;
-  else return false;
+  if (kind == "allocation")
+    faults.allocation = n;
+  else if (kind == "launch")
+    faults.launch = n;
+  else if (kind == "sticky")
+    faults.sticky = n != 0;
+  else
+    return false;
   return true;
 }
 
@@ -87,7 +98,9 @@ std::optional<std::string> answer(const std::string& command) {
   std::istringstream words(command);
   std::string verb;
   words >> verb;
-  const auto done = [](bool known) { return known ? std::optional<std::string>("") : std::nullopt; };
+  const auto done = [](bool known) {
+    return known ? std::optional<std::string>("") : std::nullopt;
+  };
   if (verb == "counts") return counts();
   if (verb == "kernels") return kernels();
   if (verb == "graph") return list(runtime().latestGraph, quoted);

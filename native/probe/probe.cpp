@@ -13,8 +13,10 @@ std::string quoted(const char* text) {
   std::string out = "\"";
   for (; *text != 0; ++text) {
     if (*text == '"' || *text == '\\') out += '\\';
-    if (*text == '\n') out += "\\n";
-    else if (static_cast<unsigned char>(*text) >= 0x20) out += *text;
+    if (*text == '\n')
+      out += "\\n";
+    else if (static_cast<unsigned char>(*text) >= 0x20)
+      out += *text;
   }
   return out + "\"";
 }
@@ -45,6 +47,7 @@ int main(int argc, char** argv) {
   StriateDeviceFacts facts;
   plugin->facts(device, &facts);
   plugin->close(device);
-  const std::string details = std::string(facts.name) + ", " + facts.architecture + ", " + facts.details;
+  const std::string details =
+      std::string(facts.name) + ", " + facts.architecture + ", " + facts.details;
   return answer(devices, details.c_str(), "");
 }

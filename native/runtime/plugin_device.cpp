@@ -96,7 +96,9 @@ class PluginDevice final : public Device {
   void release(void* data, std::size_t) noexcept override { plugin_.release(device_, data); }
   std::optional<Room> room() override {
     std::uint64_t free = 0, total = 0;
-    call(plugin_.memory, device_, &free, &total);
+    StriateMessage message;
+    // A device that is lost has no count, and an account of its own all the same.
+    if (plugin_.memory(device_, &free, &total, &message) != 0) return std::nullopt;
     return Room{static_cast<std::size_t>(free), static_cast<std::size_t>(total)};
   }
 

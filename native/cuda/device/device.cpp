@@ -30,16 +30,20 @@ std::mutex& captureMutex() {
 }
 
 CudaDevice::CudaDevice(int index)
-    : index_(selected(index)), synchronous_(synchronousByEnvironment()), pinnedControl_(sizeof(Control)) {
+    : index_(selected(index)),
+      synchronous_(synchronousByEnvironment()),
+      pinnedControl_(sizeof(Control)) {
   int pools = 0;
-  check(cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, index), "cudaDeviceGetAttribute");
+  check(cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, index),
+        "cudaDeviceGetAttribute");
   pools_ = pools != 0;
   if (pools_) {
     // Freed eager tensors stay with the pool: the next one is there without the driver's help.
     cudaMemPool_t pool;
     check(cudaDeviceGetDefaultMemPool(&pool, index), "cudaDeviceGetDefaultMemPool");
     unsigned long long kept = ~0ull;
-    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept), "cudaMemPoolSetAttribute");
+    check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept),
+          "cudaMemPoolSetAttribute");
   }
   void* control = nullptr;
   check(cudaMalloc(&control, sizeof(Control)), "cudaMalloc of the control block");
@@ -53,8 +57,10 @@ CudaDevice::~CudaDevice() {
   std::lock_guard<std::mutex> lock(captureMutex());
   recorded_.clear();
   for (auto& [data, allocation] : allocations_) {
-    if (allocation.eager) cudaFreeAsync(data, compute_);
-    else cudaFree(data);
+    if (allocation.eager)
+      cudaFreeAsync(data, compute_);
+    else
+      cudaFree(data);
   }
   cudaFree(control_);
   cudaGetLastError();
@@ -70,13 +76,16 @@ void CudaDevice::facts(StriateDeviceFacts& facts) const {
   cudaDeviceProp properties;
   if (cudaGetDeviceProperties(&properties, index_) == cudaSuccess) {
     std::snprintf(facts.name, sizeof facts.name, "%s", properties.name);
-    std::snprintf(facts.architecture, sizeof facts.architecture, "sm_%d%d", properties.major, properties.minor);
+    std::snprintf(facts.architecture, sizeof facts.architecture, "sm_%d%d", properties.major,
+                  properties.minor);
   }
   int driver = 0, runtime = 0;
   cudaDriverGetVersion(&driver);
   cudaRuntimeGetVersion(&runtime);
-  std::snprintf(facts.details, sizeof facts.details, "driver for CUDA %s, CUDA runtime %s, cuBLASLt %zu (%s)",
-                versionText(driver).c_str(), versionText(runtime).c_str(), blas_.version(), blas_.path().c_str());
+  std::snprintf(facts.details, sizeof facts.details,
+                "driver for CUDA %s, CUDA runtime %s, cuBLASLt %zu (%s)",
+                versionText(driver).c_str(), versionText(runtime).c_str(), blas_.version(),
+                blas_.path().c_str());
   facts.ownBytes = sizeof(Control);
 }
 

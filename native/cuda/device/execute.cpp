@@ -32,7 +32,8 @@ constexpr FamilyEntry kFamilies[] = {
 };
 
 const FamilyEntry& familyOf(const StriateOp& op) {
-  const bool known = op.family >= 0 && op.family < int(std::size(kFamilies)) && op.op >= 0 && op.op < kFamilies[op.family].opCount;
+  const bool known = op.family >= 0 && op.family < int(std::size(kFamilies)) && op.op >= 0 &&
+                     op.op < kFamilies[op.family].opCount;
   if (!known) throw Error(ErrorCode::InvalidArgument, "there is no op of this number");
   return kFamilies[op.family];
 }
@@ -44,12 +45,14 @@ void checkCall(const StriateOp& op, const void* attributes, const View* views) {
   const OpInfo& info = family.ops[op.op];
   for (int i = 0; i < operandCount(info); ++i)
     if (views[i] && views[i].dtype == DType::Float64)
-      throw Error(ErrorCode::InvalidArgument, std::string(info.name) + ": " + info.operands[i].name +
-                                                  " is float64; the CUDA device computes in float32, the CPU device in both");
+      throw Error(ErrorCode::InvalidArgument,
+                  std::string(info.name) + ": " + info.operands[i].name +
+                      " is float64; the CUDA device computes in float32, the CPU device in both");
   if (family.kernel == &conv2d) checkConvolution(op.op, attributes, views);
 }
 
-void CudaDevice::execute(const StriateOp& op, const void* attributes, const View* views, const char* label) {
+void CudaDevice::execute(const StriateOp& op, const void* attributes, const View* views,
+                         const char* label) {
   const FamilyEntry& family = familyOf(op);
   const NamedRange range(label);
   if (controlPending_) uploadControl();

@@ -8,7 +8,9 @@ namespace striate::cuda {
 
 namespace {
 
-std::string sized(const char* call, std::uint64_t bytes) { return std::string(call) + " of " + std::to_string(bytes) + " bytes"; }
+std::string sized(const char* call, std::uint64_t bytes) {
+  return std::string(call) + " of " + std::to_string(bytes) + " bytes";
+}
 
 }  // namespace
 
@@ -18,9 +20,12 @@ void* CudaDevice::allocate(std::uint64_t bytes, bool eager) {
   eager = eager && pools_;
   void* data = nullptr;
   const auto attempt = [&] {
-    const cudaError_t error = eager ? cudaMallocAsync(&data, bytes, compute_) : cudaMalloc(&data, bytes);
-    if (error == cudaErrorMemoryAllocation) cudaGetLastError();
-    else check(error, sized(eager ? "cudaMallocAsync" : "cudaMalloc", bytes));
+    const cudaError_t error =
+        eager ? cudaMallocAsync(&data, bytes, compute_) : cudaMalloc(&data, bytes);
+    if (error == cudaErrorMemoryAllocation)
+      cudaGetLastError();
+    else
+      check(error, sized(eager ? "cudaMallocAsync" : "cudaMalloc", bytes));
     return error == cudaSuccess;
   };
   if (!attempt()) {
@@ -36,8 +41,10 @@ void* CudaDevice::allocate(std::uint64_t bytes, bool eager) {
     std::lock_guard<std::mutex> lock(allocationsMutex_);
     allocations_.emplace(static_cast<char*>(data), Allocation{bytes, eager, nullptr});
   } catch (...) {
-    if (eager) cudaFreeAsync(data, compute_);
-    else cudaFree(data);
+    if (eager)
+      cudaFreeAsync(data, compute_);
+    else
+      cudaFree(data);
     throw;
   }
   return data;
@@ -53,8 +60,10 @@ void CudaDevice::release(void* data) {
     gone = std::move(found->second);
     allocations_.erase(found);
   }
-  if (gone.eager) check(cudaFreeAsync(data, compute_), "cudaFreeAsync");
-  else check(cudaFree(data), "cudaFree");
+  if (gone.eager)
+    check(cudaFreeAsync(data, compute_), "cudaFreeAsync");
+  else
+    check(cudaFree(data), "cudaFree");
 }
 
 void CudaDevice::memory(std::uint64_t& free, std::uint64_t& total) const {
@@ -90,16 +99,17 @@ void CudaDevice::stage(void* to, const void* from, std::uint64_t bytes) {
   std::uint64_t offset = 0;
   Slot* slot = slotAt(to, offset);
   if (slot == nullptr) return upload(to, from, bytes);
-  const bool overlaps = std::any_of(slot->pending.begin(), slot->pending.end(), [&](const auto& range) {
-    return range.first < offset + bytes && offset < range.second;
-  });
+  const bool overlaps = std::any_of(
+      slot->pending.begin(), slot->pending.end(),
+      [&](const auto& range) { return range.first < offset + bytes && offset < range.second; });
   if (overlaps) {
     slot->uploaded.synchronize("waiting for an earlier upload to the same slot");
     slot->pending.clear();
   }
   std::memcpy(slot->pinned.data() + offset, from, bytes);
   slot->read.orderBefore(copy_);
-  check(cudaMemcpyAsync(to, slot->pinned.data() + offset, bytes, cudaMemcpyHostToDevice, copy_), sized("upload", bytes));
+  check(cudaMemcpyAsync(to, slot->pinned.data() + offset, bytes, cudaMemcpyHostToDevice, copy_),
+        sized("upload", bytes));
   slot->uploaded.record(copy_);
   slot->pending.emplace_back(offset, offset + bytes);
 }
@@ -112,7 +122,8 @@ void CudaDevice::upload(void* to, const void* from, std::uint64_t bytes) {
 
 void CudaDevice::download(void* to, const void* from, std::uint64_t bytes) {
   if (bytes == 0) return;
-  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, compute_), sized("download", bytes));
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, compute_),
+        sized("download", bytes));
   check(cudaStreamSynchronize(compute_), sized("download", bytes));
 }
 

@@ -58,31 +58,37 @@ std::string finding() {
 
 ErrorCode kindOf(cudaError_t error) {
   switch (error) {
-    case cudaErrorMemoryAllocation: return ErrorCode::OutOfDeviceMemory;
+    case cudaErrorMemoryAllocation:
+      return ErrorCode::OutOfDeviceMemory;
     case cudaErrorNoDevice:
     case cudaErrorInvalidDevice:
     case cudaErrorInsufficientDriver:
-    case cudaErrorInitializationError: return ErrorCode::DeviceUnavailable;
-    default: return ErrorCode::DeviceError;
+    case cudaErrorInitializationError:
+      return ErrorCode::DeviceUnavailable;
+    default:
+      return ErrorCode::DeviceError;
   }
 }
 
-// An error that every later call repeats.
+// An error that every later call repeats; a capture's own refusals are none.
 bool contextIsBroken() {
+  constexpr int kFirstOfCapture = 900, kLastOfCapture = 908;
   std::size_t free, total;
-  const bool broken = cudaMemGetInfo(&free, &total) != cudaSuccess;
+  const int error = cudaMemGetInfo(&free, &total);
   cudaGetLastError();
-  return broken;
+  return error != cudaSuccess && (error < kFirstOfCapture || error > kLastOfCapture);
 }
 
 StriateCode report(const Failure& failure, bool opened, StriateMessage* message) {
   cudaGetLastError();
-  if (!opened || !contextIsBroken()) return tell(message, kindOf(failure.error), failure.text() + finding());
+  if (!opened || !contextIsBroken())
+    return tell(message, kindOf(failure.error), failure.text() + finding());
   const std::string reason = failure.text() + finding();
   std::lock_guard<std::mutex> lock(loss().mutex);
   if (!loss().happened) loss().reason = reason;
   loss().happened = true;
-  return tell(message, ErrorCode::DeviceLost, "the CUDA device is lost for this process: " + reason);
+  return tell(message, ErrorCode::DeviceLost,
+              "the CUDA device is lost for this process: " + reason);
 }
 
 template <class F>
@@ -90,7 +96,8 @@ StriateCode guard(int index, StriateMessage* message, F&& f) {
   try {
     if (loss().happened) {
       std::lock_guard<std::mutex> lock(loss().mutex);
-      return tell(message, ErrorCode::DeviceLost, "the CUDA device was lost for this process: " + loss().reason);
+      return tell(message, ErrorCode::DeviceLost,
+                  "the CUDA device was lost for this process: " + loss().reason);
     }
     if (index >= 0) check(cudaSetDevice(index), "cudaSetDevice");
     f();
@@ -147,8 +154,8 @@ StriateCode open(std::int32_t index, void** device, StriateMessage* message) {
     int found = 0;
     check(cudaGetDeviceCount(&found), "cudaGetDeviceCount");
     if (index >= found)
-      throw Error(ErrorCode::DeviceUnavailable, "there is no CUDA device " + std::to_string(index) + "; the driver knows " +
-                                                    std::to_string(found));
+      throw Error(ErrorCode::DeviceUnavailable, "there is no CUDA device " + std::to_string(index) +
+                                                    "; the driver knows " + std::to_string(found));
     *device = new CudaDevice(index);
   });
 }
@@ -165,10 +172,14 @@ const StriatePlugin kPlugin = {
       quietly(device, [](CudaDevice&) {});
       delete static_cast<CudaDevice*>(device);
     },
-    [](void* device, StriateDeviceFacts* facts) { static_cast<CudaDevice*>(device)->facts(*facts); },
+    [](void* device, StriateDeviceFacts* facts) {
+      static_cast<CudaDevice*>(device)->facts(*facts);
+    },
     [](void* device, std::uint64_t bytes, std::int32_t kind, void** data, StriateMessage* message) {
       *data = nullptr;
-      return onDevice(device, message, [&](CudaDevice& d) { *data = d.allocate(bytes, kind == STRIATE_MEMORY_EAGER); });
+      return onDevice(device, message, [&](CudaDevice& d) {
+        *data = d.allocate(bytes, kind == STRIATE_MEMORY_EAGER);
+      });
     },
     [](void* device, void* data) { quietly(device, [&](CudaDevice& d) { d.release(data); }); },
     [](void* device, std::uint64_t* free, std::uint64_t* total, StriateMessage* message) {
@@ -189,7 +200,8 @@ const StriatePlugin kPlugin = {
     [](void* device, void* to, std::int32_t value, std::uint64_t bytes, StriateMessage* message) {
       return onDevice(device, message, [&](CudaDevice& d) { d.fill(to, value, bytes); });
     },
-    [](void*, const StriateOp* op, const void* attributes, const StriateView* v, StriateMessage* message) {
+    [](void*, const StriateOp* op, const void* attributes, const StriateView* v,
+       StriateMessage* message) {
       return guard(-1, message, [&] { checkCall(*op, attributes, views(v)); });
     },
     [](void* device, const StriateControl* control, StriateMessage* message) {
@@ -198,15 +210,16 @@ const StriatePlugin kPlugin = {
     [](void* device, StriateControl* control, StriateMessage* message) {
       return onDevice(device, message, [&](CudaDevice& d) { assign(control, d.control()); });
     },
-    [](void* device, const StriateOp* op, const void* attributes, const StriateView* v, const char* label,
-       StriateMessage* message) {
-      return onDevice(device, message, [&](CudaDevice& d) { d.execute(*op, attributes, views(v), label); });
+    [](void* device, const StriateOp* op, const void* attributes, const StriateView* v,
+       const char* label, StriateMessage* message) {
+      return onDevice(device, message,
+                      [&](CudaDevice& d) { d.execute(*op, attributes, views(v), label); });
     },
     [](void* device, StriateMessage* message) {
       return onDevice(device, message, [](CudaDevice& d) { d.synchronize(); });
     },
-    [](void* device, const StriateSequence* sequence, const StriateControl* control, std::int32_t* mustIssue,
-       StriateMessage* message) {
+    [](void* device, const StriateSequence* sequence, const StriateControl* control,
+       std::int32_t* mustIssue, StriateMessage* message) {
       return onDevice(device, message, [&](CudaDevice& d) {
         try {
           *mustIssue = d.begin(*sequence, block(control)) ? 1 : 0;
@@ -216,11 +229,14 @@ const StriatePlugin kPlugin = {
         }
       });
     },
-    [](void* device, const StriateSequence* sequence, StriateControl* control, StriateMessage* message) {
+    [](void* device, const StriateSequence* sequence, StriateControl* control,
+       StriateMessage* message) {
       return onDevice(device, message, [&](CudaDevice& d) { assign(control, d.end(*sequence)); });
     },
     [](void* device) { quietly(device, [](CudaDevice& d) { d.cancel(); }); },
-    [](void* device, std::uint64_t owner) { quietly(device, [&](CudaDevice& d) { d.forget(owner); }); },
+    [](void* device, std::uint64_t owner) {
+      quietly(device, [&](CudaDevice& d) { d.forget(owner); });
+    },
 #if defined(STRIATE_EMULATOR)
     emulator::inspect,
 #else
@@ -232,6 +248,7 @@ const StriatePlugin kPlugin = {
 
 }  // namespace striate::cuda
 
-extern "C" __attribute__((visibility("default"))) const StriatePlugin* striateOpenPlugin(std::uint32_t version) {
+extern "C" __attribute__((visibility("default"))) const StriatePlugin* striateOpenPlugin(
+    std::uint32_t version) {
   return version == STRIATE_PLUGIN_VERSION ? &striate::cuda::kPlugin : nullptr;
 }

@@ -30,16 +30,19 @@ CudaDevice::Recorded::~Recorded() {
 }
 
 bool CudaDevice::Recorded::matches(const StriateSequence& s) const {
-  if (owner != s.owner || n != s.n || slot != s.slot || begin != s.begin || end != s.end) return false;
+  if (owner != s.owner || n != s.n || slot != s.slot || begin != s.begin || end != s.end)
+    return false;
   if (sources.size() != s.readbackCount) return false;
   for (std::size_t i = 0; i < sources.size(); ++i)
-    if (sources[i].from != s.readbacks[i].from || sources[i].bytes != s.readbacks[i].bytes) return false;
+    if (sources[i].from != s.readbacks[i].from || sources[i].bytes != s.readbacks[i].bytes)
+      return false;
   return true;
 }
 
 CudaDevice::Recorded* CudaDevice::find(const StriateSequence& s) {
   std::lock_guard<std::mutex> lock(recordedMutex_);
-  const auto found = std::find_if(recorded_.begin(), recorded_.end(), [&](const Recorded& r) { return r.matches(s); });
+  const auto found = std::find_if(recorded_.begin(), recorded_.end(),
+                                  [&](const Recorded& r) { return r.matches(s); });
   if (found == recorded_.end()) return nullptr;
   recorded_.splice(recorded_.begin(), recorded_, found);
   return &recorded_.front();
@@ -90,7 +93,8 @@ void CudaDevice::setControl(const Control& control) {
 }
 
 void CudaDevice::uploadControl() {
-  check(cudaMemcpyAsync(control_, pinnedControl_.data(), sizeof(Control), cudaMemcpyHostToDevice, compute_),
+  check(cudaMemcpyAsync(control_, pinnedControl_.data(), sizeof(Control), cudaMemcpyHostToDevice,
+                        compute_),
         "upload of the control block");
   controlPending_ = false;
 }
@@ -133,7 +137,8 @@ bool CudaDevice::begin(const StriateSequence& s, const Control& control) {
   current_ = &add(s);
   mode_ = Mode::Recording;
   reserve(*current_);
-  check(cudaStreamBeginCapture(compute_, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  check(cudaStreamBeginCapture(compute_, cudaStreamCaptureModeThreadLocal),
+        "cudaStreamBeginCapture");
   uploadControl();
   return true;
 }
@@ -152,7 +157,8 @@ Control CudaDevice::end(const StriateSequence& s) {
     Slot* slot = slotAt(s.slotData, offset);
     if (slot != nullptr) slot->read.record(compute_);
     done_.record(compute_);
-    done_.synchronize(mode_ == Mode::Plain ? "waiting for the step" : "waiting for the step's graph");
+    done_.synchronize(mode_ == Mode::Plain ? "waiting for the step"
+                                           : "waiting for the step's graph");
     if (slot != nullptr) slot->pending.clear();
 
     Control control;
@@ -196,7 +202,9 @@ void CudaDevice::cancel() {
 void CudaDevice::readBack(const Recorded& run) {
   char* to = run.results.data();
   const auto copy = [&](const void* from, std::uint64_t bytes) {
-    if (bytes > 0) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, compute_), "copy of an output to the host");
+    if (bytes > 0)
+      check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, compute_),
+            "copy of an output to the host");
     to += lines(bytes);
   };
   copy(control_, sizeof(Control));
@@ -212,7 +220,9 @@ void CudaDevice::finishCapture(Recorded& run) {
   capture_.unlock();
 }
 
-void CudaDevice::launch(const Recorded& run) { check(cudaGraphLaunch(run.graph, compute_), "cudaGraphLaunch"); }
+void CudaDevice::launch(const Recorded& run) {
+  check(cudaGraphLaunch(run.graph, compute_), "cudaGraphLaunch");
+}
 
 void CudaDevice::markTime(std::size_t mark) {
   while (times_.size() <= mark) times_.emplace_back(cudaEventDefault);

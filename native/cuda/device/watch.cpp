@@ -23,8 +23,8 @@ Rows rowsOf(const View& v) {
   const auto size = static_cast<std::uint64_t>(sizeOf(v.dtype));
   const auto begin = reinterpret_cast<std::uintptr_t>(v.data);
   if (v.dense()) return {begin, static_cast<std::uint64_t>(v.elements()) * size, 1, 0};
-  return {begin, static_cast<std::uint64_t>(v.channels()) * size, static_cast<std::uint64_t>(v.pixels()),
-          static_cast<std::uint64_t>(v.pitch) * size};
+  return {begin, static_cast<std::uint64_t>(v.channels()) * size,
+          static_cast<std::uint64_t>(v.pixels()), static_cast<std::uint64_t>(v.pitch) * size};
 }
 
 // Whether two views may share bytes: two channel ranges of one volume do not.
@@ -40,7 +40,8 @@ bool isWorkspace(const Operand& operand) { return std::strcmp(operand.name, "wor
 
 }  // namespace
 
-Watch::Watch(const OpInfo& op, const View* views, Control* control) : lock_(Runtime::instance().mutex) {
+Watch::Watch(const OpInfo& op, const View* views, Control* control)
+    : lock_(Runtime::instance().mutex) {
   auto declared = std::make_shared<std::vector<DeclaredRange>>();
   std::vector<Overwritten> overwritten;
   for (int i = 0; i < operandCount(op); ++i) {

@@ -31,7 +31,9 @@ int main() {
       y.size[1 + i] = v[14 + i];
     }
     const striate::cuda::ConvShape shape(a, x, v[1], v[2], y);
-    const striate::cuda::WorkspaceNeed need = striate::cuda::workspaceNeed(shape, static_cast<int>(v[0]));
-    std::printf("%lld %lld\n", static_cast<long long>(need.fixed), static_cast<long long>(need.perImage));
+    const striate::cuda::WorkspaceNeed need =
+        striate::cuda::workspaceNeed(shape, static_cast<int>(v[0]));
+    std::printf("%lld %lld\n", static_cast<long long>(need.fixed),
+                static_cast<long long>(need.perImage));
   }
 }
