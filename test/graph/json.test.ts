@@ -91,6 +91,7 @@ describe('network JSON', () => {
       padding: { top: 0, right: 0, bottom: 0, left: 0 },
       dilation: [1, 1],
       groups: 1,
+      algorithm: 'auto',
       bias: true,
       init: { kind: 'heNormal' },
       biasInit: { kind: 'constant', value: 0 },
