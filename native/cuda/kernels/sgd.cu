@@ -22,6 +22,7 @@ struct SgdArguments {
   std::int64_t first, length;  // elements of this launch start at `first`
   std::int32_t count;
   float momentum;
+  bool packets;  // every slab lies at a 16-byte boundary
 };
 
 // Segments are sorted and disjoint: the last one that begins at or before `element`, or -1.
@@ -42,8 +43,10 @@ __global__ void __launch_bounds__(kThreads) sgdKernel(SgdArguments a, const Cont
   const double rate = load(&control->learningRate);
   // A packet may hold the end of one segment and, after the gap, the beginning of the next.
   for (int s = findSegment(a.segments, a.count, element + kWidth - 1); s >= 0; --s) {
-    const Packet<std::int32_t, kWidth> row = loadPacket<kWidth>(a.segments + 4 * s);
-    const Sgd::Segment segment = Sgd::segment(row.values, a.length);
+    std::int32_t row[4];
+#pragma unroll
+    for (int i = 0; i < 4; ++i) row[i] = load(a.segments + 4 * s + i);
+    const Sgd::Segment segment = Sgd::segment(row, a.length);
     if (segment.end <= element) return;
     const float step = static_cast<float>(rate * segment.rateScale);
     const auto update = [&](float g, float& p, float& v) {
@@ -55,7 +58,7 @@ __global__ void __launch_bounds__(kThreads) sgdKernel(SgdArguments a, const Cont
       }
       p -= step * direction;
     };
-    if (segment.begin <= element && element + kWidth <= segment.end) {
+    if (a.packets && segment.begin <= element && element + kWidth <= segment.end) {
       const Packet<float, kWidth> g = loadPacket<kWidth>(a.gradients + element);
       Packet<float, kWidth> p = loadPacket<kWidth>(static_cast<const float*>(a.parameters + element)), v = {};
       if constexpr (HasMomentum) v = loadPacket<kWidth>(static_cast<const float*>(a.momenta + element));
@@ -83,7 +86,9 @@ void sgd(const Call& call) {
   const View &gradients = call.views[0], &segments = call.views[1], &parameters = call.views[2], &momenta = call.views[3];
   SgdArguments a{gradients.as<float>(), segments.as<std::int32_t>(), parameters.as<float>(),
                  momenta ? momenta.as<float>() : nullptr, 0, parameters.elements(),
-                 static_cast<std::int32_t>(segments.size[0]), attributes.momentum};
+                 static_cast<std::int32_t>(segments.size[0]), attributes.momentum, true};
+  for (const View* slab : {&gradients, &parameters, &momenta})
+    a.packets = a.packets && (!*slab || reinterpret_cast<std::uintptr_t>(slab->data) % 16 == 0);
   const auto kernel = !momenta ? sgdKernel<false, false> : attributes.nesterov ? sgdKernel<true, true> : sgdKernel<true, false>;
   for (; a.first < a.length; a.first += kMostItems)
     launchItems("sgd", kernel, ceilDivide(std::min(kMostItems, a.length - a.first), kWidth), call.context.stream, a,
