@@ -68,7 +68,9 @@ function whyUnusable(from: string, path: string, emulated: boolean): string | un
     if (library.version !== version)
       return `is of version ${library.version || 'unknown'}, the package of ${version}`;
     const hash = cudaSourceHash(emulated);
-    return library.sourceHash === hash
+    // Named by hand, the emulated card may stand for a real one.
+    const stands = byHand && library.sourceHash === cudaSourceHash(true);
+    return library.sourceHash === hash || stands
       ? undefined
       : `was built from other sources: ${library.sourceHash || 'unknown'}, not ${hash}`;
   } catch (error) {
