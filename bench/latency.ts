@@ -92,5 +92,7 @@ else {
     `median ${median.toFixed(2)} ms, p99.9 ${p999.toFixed(2)} ms, most ${most.toFixed(2)} ms of ${samples}`;
   console.log(`during fit()     ${line(own)}`);
   console.log(`spinning threads ${line(control)}`);
-  console.log(`longest calls    ${JSON.stringify(calls)} ms`);
+  console.log('longest calls, without the wait for a core:');
+  for (const [name, { elapsed, held }] of Object.entries(calls))
+    console.log(`  ${name.padEnd(18)} ${held.toFixed(2)} ms (${elapsed.toFixed(2)} ms by the clock)`);
 }

@@ -80,12 +80,18 @@ class Run:
         return torch.stack(losses).tolist()
 
 
+def cpu_capability():
+    # Since PyTorch 2.0.
+    cpu = getattr(torch.backends, "cpu", None)
+    return cpu.get_cpu_capability() if cpu else "not told"
+
+
 def configuration():
     return {
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
-        "cpuCapability": torch.backends.cpu.get_cpu_capability(),
+        "cpuCapability": cpu_capability(),
         "mkldnn": torch.backends.mkldnn.is_available(),
         "mkl": torch.backends.mkl.is_available(),
     }
