@@ -1,3 +1,4 @@
+import type { NativeBuffer } from '../../typings/native.js';
 import type { Network } from '../graph/network.js';
 import type { Shape } from '../graph/shape.js';
 import type { Loss } from '../losses/loss.js';
@@ -12,7 +13,9 @@ import type { TargetDevice } from '../program/op.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
+import { native } from '../runtime/errors.js';
 import { Executable } from '../runtime/executable.js';
+import { explainOutOfMemory } from '../runtime/out-of-memory.js';
 import type { ImageType } from './images.js';
 import type { Slabs } from './slabs.js';
 
@@ -76,6 +79,7 @@ export function likelyType(input: Shape): ImageType {
 /** Programs on a device over the same slabs, compiled when first asked for; one for each image type. */
 export class Programs {
   readonly #made = new Map<string, Executable>();
+  #arena: NativeBuffer | undefined;
 
   constructor(
     private readonly device: Device,
@@ -107,6 +111,7 @@ export class Programs {
   dispose(): void {
     for (const executable of this.#made.values()) executable.dispose();
     this.#made.clear();
+    this.#arena?.dispose();
   }
 
   #get(kind: Kind, type: ImageType, compile: Compile): Executable {
@@ -116,8 +121,31 @@ export class Programs {
     const [images] = this.layout.inputs;
     const isLayout = kindOf(this.layout) === kind && images?.dtype === type;
     const program = isLayout ? this.layout : compile(type);
-    const executable = new Executable(this.device, program, this.slabs.buffers);
+    const executable = new Executable(this.device, program, {
+      ...this.slabs.buffers,
+      ...this.#sharedArena(program),
+    });
     this.#made.set(key, executable);
     return executable;
+  }
+
+  /**
+   * Runs are ordered, so one arena serves every program that it is large enough for. Not with an
+   * external loss: its activations live from `forward` to `backward`, and others run between.
+   */
+  #sharedArena(program: Program): { arena?: NativeBuffer } {
+    const { device, layout } = this;
+    const { arena: bytes } = layout.bytes;
+    if (layout.kind === 'external' || bytes === 0 || program.bytes.arena > bytes) return {};
+    try {
+      this.#arena ??= native(() => device.native.allocate(bytes, 'arena'));
+    } catch (error) {
+      const held = Object.values(this.slabs.buffers).reduce(
+        (sum, buffer) => sum + (buffer?.byteLength ?? 0),
+        0,
+      );
+      throw explainOutOfMemory(error, device, layout, held);
+    }
+    return { arena: this.#arena };
   }
 }

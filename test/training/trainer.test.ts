@@ -303,6 +303,14 @@ describe('a trainer’s life', () => {
     expect(live()).to.deep.equal(at100);
   });
 
+  it('evaluates and predicts in the arena of training', async () => {
+    const trainer = await smallTrainer();
+    const set = quadrants(32);
+    await trainer.fit(set, { validation: set });
+    const { planned, device } = trainer.memory();
+    expect(device.categories.arena?.bytes).to.equal(planned.arena);
+  });
+
   it('refuses options that make no sense', async () => {
     const wrong = [
       { batch: 0 },
