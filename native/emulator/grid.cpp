@@ -25,6 +25,14 @@ struct AccessRecord {
   std::uintptr_t address;
   std::uint32_t bytes;
   bool shared;
+  Space space;
+};
+
+using Sectors = std::unordered_set<std::uint64_t>;
+
+// What a launch reads and writes.
+struct Footprint {
+  Sectors reads, writes;
 };
 
 enum class Status { Ready, AtBarrier, AtWarpSync, AtExchange, Exited };
@@ -82,6 +90,7 @@ struct Grid {
   Schedule schedule;
   LaunchCount* count;
   std::uint32_t serial;
+  Footprint* footprint;  // while counting
 };
 
 class Block {
@@ -149,7 +158,7 @@ class Block {
     const auto address = reinterpret_cast<std::uintptr_t>(p);
     const auto arena = reinterpret_cast<std::uintptr_t>(sharedArena().data.get());
     const bool isShared = address >= arena && address < arena + kSharedArena;
-    if (grid_.count != nullptr) lane.records.push_back({site, address, static_cast<std::uint32_t>(bytes), isShared});
+    if (grid_.count != nullptr) lane.records.push_back({site, address, static_cast<std::uint32_t>(bytes), isShared, space});
     return isShared ? touchShared(lane, address - arena, bytes, space) : touchGlobal(lane, p, bytes, space);
   }
 
@@ -352,7 +361,7 @@ class Block {
   void countBlock() {
     LaunchCount& total = *grid_.count;
     total.barriers += barriers_;
-    std::unordered_set<std::uint64_t> readSectors, allSectors;
+    Footprint own;
     for (std::size_t first = 0; first < lanes_.size(); first += kWarp) {
       const std::size_t last = std::min(first + kWarp, lanes_.size());
       std::unordered_map<const void*, std::vector<std::vector<const AccessRecord*>>> groups;
@@ -366,13 +375,16 @@ class Block {
         }
       }
       for (const auto& [site, list] : groups)
-        for (const auto& group : list) countWarpAccess(total, group, allSectors);
+        for (const auto& group : list) countWarpAccess(total, group, own);
     }
-    total.uniqueSectors += allSectors.size();
+    total.uniqueReads += own.reads.size();
+    total.uniqueWrites += own.writes.size();
+    grid_.footprint->reads.merge(own.reads);
+    grid_.footprint->writes.merge(own.writes);
   }
 
   static void countWarpAccess(LaunchCount& total, const std::vector<const AccessRecord*>& group,
-                              std::unordered_set<std::uint64_t>& blockSectors) {
+                              Footprint& block) {
     if (group.front()->shared) {
       total.bankConflicts += bankConflicts(group);
       return;
@@ -382,7 +394,8 @@ class Block {
       total.bytes += r->bytes;
       for (std::uint64_t s = r->address / kSector; s <= (r->address + r->bytes - 1) / kSector; ++s) {
         sectors.push_back(s);
-        blockSectors.insert(s);
+        if (r->space != Space::Write) block.reads.insert(s);
+        if (r->space != Space::Read) block.writes.insert(s);
       }
       bytes.push_back(r->address);
     }
@@ -453,7 +466,8 @@ Lane& lane() { return *current; }
 void runGrid(const Launch& launch, const Schedule& schedule, LaunchCount* count) {
   static thread_local std::uint32_t serial = 0;
   if (++serial == 0) serial = 1;
-  const Grid grid{launch, schedule, count, serial};
+  Footprint footprint;
+  const Grid grid{launch, schedule, count, serial, &footprint};
   const std::uint64_t blocks = launch.grid.count();
   if (count != nullptr) {
     count->kernel = launch.kernel;
@@ -463,6 +477,9 @@ void runGrid(const Launch& launch, const Schedule& schedule, LaunchCount* count)
     Block::forgetShared();
     Block(grid, blockAt(schedule, i, blocks)).run();
   }
+  if (count == nullptr) return;
+  count->readFootprint += footprint.reads.size();
+  count->writeFootprint += footprint.writes.size();
 }
 
 const ThreadIndices& indices() { return lane().indices; }

@@ -48,8 +48,9 @@ std::string kernels() {
     std::ostringstream out;
     out << "{\"kernel\":" << quoted(k.kernel) << ",\"launches\":" << k.launches
         << ",\"warpAccesses\":" << k.warpAccesses << ",\"sectors\":" << k.sectors
-        << ",\"perfectSectors\":" << k.perfectSectors << ",\"uniqueSectors\":" << k.uniqueSectors
-        << ",\"bytes\":" << k.bytes << ",\"bankConflicts\":" << k.bankConflicts
+        << ",\"perfectSectors\":" << k.perfectSectors << ",\"uniqueReads\":" << k.uniqueReads
+        << ",\"uniqueWrites\":" << k.uniqueWrites << ",\"readFootprint\":" << k.readFootprint
+        << ",\"writeFootprint\":" << k.writeFootprint << ",\"bytes\":" << k.bytes << ",\"bankConflicts\":" << k.bankConflicts
         << ",\"barriers\":" << k.barriers << "}";
     return out.str();
   });

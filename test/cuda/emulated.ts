@@ -25,8 +25,12 @@ export interface KernelCount {
   sectors: number;
   /** The same, had every warp access been perfectly coalesced. */
   perfectSectors: number;
-  /** Distinct within a block, summed over blocks. */
-  uniqueSectors: number;
+  /** Sectors: distinct within a block, summed over blocks. */
+  uniqueReads: number;
+  uniqueWrites: number;
+  /** Sectors: distinct within a launch, summed over launches. */
+  readFootprint: number;
+  writeFootprint: number;
   bytes: number;
   bankConflicts: number;
   barriers: number;

@@ -13,18 +13,21 @@ namespace {
 
 template <int Width, bool Add, class T>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    avgPoolKernel(AvgPool2d::Attributes a, PixelGrid grid, Windows rows, Windows columns, Volume<const T> x,
+    avgPoolKernel(AvgPool2d::Attributes a, TileGrid grid, Windows rows, Windows columns, Volume<const T> x,
                   Volume<T> y) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
   T sum[Width] = {};
   const int lastRow = rows.last(t.h), lastColumn = columns.last(t.w);
-  for (int h = rows.first(t.h); h < lastRow; ++h)
+  for (int h = rows.first(t.h); h < lastRow; ++h) {
+    const T* const line = x.at(t.image, h, 0, t.c);
+#pragma unroll 2
     for (int w = columns.first(t.w); w < lastColumn; ++w) {
-      const Packet<T, Width> value = loadPacket<Width>(x.at(t.image, h, w, t.c));
+      const Packet<T, Width> value = loadPacket<Width>(line + w * x.pitch);
 #pragma unroll
       for (int e = 0; e < Width; ++e) sum[e] += value.values[e];
     }
+  }
   const T weight = T(1) / static_cast<T>(AvgPool2d::divisor(a, rows, columns, t.h, t.w));
   T* const to = y.at(t.image, t.h, t.w, t.c);
   Packet<T, Width> out;
@@ -36,7 +39,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 
 template <int Width, bool Add, class T>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    avgPoolBackwardKernel(AvgPool2d::Attributes a, PixelGrid grid, Windows rows, Windows columns,
+    avgPoolBackwardKernel(AvgPool2d::Attributes a, TileGrid grid, Windows rows, Windows columns,
                           Volume<const T> dy, Volume<T> dx) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
@@ -74,9 +77,9 @@ void avg_pool2d(const Call& call) {
   const int width = std::min(packetWidth(from, to.size[3]), packetWidth(to, to.size[3]));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachPixelGrid(to, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+    forEachTileGrid(to, kWidth, [&](const TileGrid& grid, std::int64_t blocks) {
       const auto run = [&](const char* name, auto kernel) {
-        launchItems(name, kernel, items, call.context.stream, a, grid, rows, columns, volume<const T>(from), volume<T>(to));
+        launchItems(name, kernel, blocks * kThreads, call.context.stream, a, grid, rows, columns, volume<const T>(from), volume<T>(to));
       };
       if (forward) run("avgPool2d", to.accumulates() ? avgPoolKernel<kWidth, true, T> : avgPoolKernel<kWidth, false, T>);
       else run("avgPool2dBackward", to.accumulates() ? avgPoolBackwardKernel<kWidth, true, T> : avgPoolBackwardKernel<kWidth, false, T>);

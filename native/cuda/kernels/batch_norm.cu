@@ -20,6 +20,12 @@ constexpr int kColumns = 32;  // threads across channels
 constexpr int kRows = 8;      // threads across pixels
 static_assert(kColumns * kRows == kThreads);
 
+// What the threads of a block leave for the channels of their column: element e of row r and a column lies
+// at (r * Width + e) * kPitch + column. Then a thread takes a channel, in the order of memory; the pitch
+// keeps both ways free of bank conflicts where the width is four.
+constexpr int kPitch = kColumns + 4;
+constexpr int kLeft = kRows * 4 * kPitch;  // elements
+
 struct Matrix {
   const float* data;
   std::int64_t pitch;
@@ -35,6 +41,19 @@ struct Shape {
 
 __device__ __forceinline__ std::int64_t partBegin(const Shape& s, int part) { return part * s.pixels / s.parts; }
 
+// The channel that a thread takes when the rows of a block are joined, and its place within a row.
+struct ChannelThread {
+  std::int32_t channel, place;
+  bool exists;
+};
+
+template <int Width>
+__device__ __forceinline__ ChannelThread channelThread(const Shape& s) {
+  const std::int32_t t = static_cast<std::int32_t>(threadIdx.x);
+  const std::int32_t channel = static_cast<std::int32_t>(blockIdx.y) * kColumns * Width + t;
+  return {channel, t % Width * kPitch + t / Width, t < kColumns * Width && channel < s.channels};
+}
+
 // (count, mean, M2) of two sets of values.
 __device__ __forceinline__ void combine(double& count, double& mean, double& m2, double otherCount, double otherMean,
                                         double otherM2) {
@@ -48,8 +67,8 @@ __device__ __forceinline__ void combine(double& count, double& mean, double& m2,
 // A thread takes its values relative to the first of them, so that a mean far from zero costs no digits.
 template <int Width>
 __global__ void __launch_bounds__(kThreads, kBlocks) momentsKernel(Shape s, Matrix x, double* workspace) {
-  STRIATE_SHARED(double, means, kThreads * 4);
-  STRIATE_SHARED(float, squares, kThreads * 4);
+  STRIATE_SHARED(double, means, kLeft);
+  STRIATE_SHARED(float, squares, kLeft);
   const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
   const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
   const std::int64_t begin = partBegin(s, part);
@@ -75,22 +94,20 @@ __global__ void __launch_bounds__(kThreads, kBlocks) momentsKernel(Shape s, Matr
   }
 #pragma unroll
   for (int e = 0; e < Width; ++e) {
-    store(means + (row * Width + e) * kColumns + column, static_cast<double>(centre.values[e]) + static_cast<double>(mean[e]));
-    store(squares + (row * Width + e) * kColumns + column, m2[e]);
+    store(means + (row * Width + e) * kPitch + column, static_cast<double>(centre.values[e]) + static_cast<double>(mean[e]));
+    store(squares + (row * Width + e) * kPitch + column, m2[e]);
   }
   __syncthreads();
-  if (row != 0 || channel >= s.channels) return;
-#pragma unroll
-  for (int e = 0; e < Width; ++e) {
-    double total = 0, joinedMean = 0, joinedM2 = 0;
-    for (int r = 0; r < kRows; ++r) {
-      const int n = pixels > r ? (pixels - r + kRows - 1) / kRows : 0;
-      combine(total, joinedMean, joinedM2, static_cast<double>(n), load(means + (r * Width + e) * kColumns + column),
-              static_cast<double>(load(squares + (r * Width + e) * kColumns + column)));
-    }
-    store(workspace + (std::int64_t(part) * 2) * s.channels + channel + e, joinedMean);
-    store(workspace + (std::int64_t(part) * 2 + 1) * s.channels + channel + e, joinedM2);
+  const ChannelThread t = channelThread<Width>(s);
+  if (!t.exists) return;
+  double total = 0, joinedMean = 0, joinedM2 = 0;
+  for (int r = 0; r < kRows; ++r) {
+    const int n = pixels > r ? (pixels - r + kRows - 1) / kRows : 0;
+    combine(total, joinedMean, joinedM2, static_cast<double>(n), load(means + r * Width * kPitch + t.place),
+            static_cast<double>(load(squares + r * Width * kPitch + t.place)));
   }
+  store(workspace + (std::int64_t(part) * 2) * s.channels + t.channel, joinedMean);
+  store(workspace + (std::int64_t(part) * 2 + 1) * s.channels + t.channel, joinedM2);
 }
 
 struct StatisticsArguments {
@@ -118,24 +135,31 @@ __global__ void __launch_bounds__(kThreads) statisticsKernel(Shape s, const doub
   store(a.offset + c, static_cast<float>(static_cast<double>(load(a.beta + c)) - (joinedMean - static_cast<double>(mean)) * factor));
 }
 
+// The second reading: a thread takes one packet of channels of every `pixelsAtOnce`-th pixel, so that the
+// vectors of channels are read seldom.
+struct Walk {
+  std::int64_t first, end;  // pixels
+  std::uint32_t pixelsAtOnce, packets;
+
+  __device__ __forceinline__ std::int64_t pixel(std::uint32_t thread) const { return first + thread / packets; }
+  __device__ __forceinline__ std::uint32_t packet(std::uint32_t thread) const { return thread % packets; }
+  __device__ __forceinline__ bool exists(std::uint32_t thread) const { return thread / packets < pixelsAtOnce; }
+};
+
 struct ApplyArguments {
   Matrix x;
   const float *mean, *scale, *offset;
   const float* variance;  // null where `scale` is ready; else it is gamma
   float* y;
   std::int64_t yPitch;
-  std::int64_t firstPixel;
-  std::uint32_t pixels, packets;
   float epsilon;
 };
 
 template <int Width, bool Add>
-__global__ void __launch_bounds__(kThreads) applyKernel(ApplyArguments a) {
-  const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x, local = i / a.packets;
-  if (local >= a.pixels) return;
-  const std::uint32_t c = (i - local * a.packets) * Width;
-  const std::int64_t pixel = a.firstPixel + local;
-  const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
+__global__ void __launch_bounds__(kThreads) applyKernel(Walk walk, ApplyArguments a) {
+  const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x;
+  if (!walk.exists(thread)) return;
+  const std::uint32_t c = walk.packet(thread) * Width;
   const Packet<float, Width> mean = loadPacket<Width>(a.mean + c), offset = loadPacket<Width>(a.offset + c);
   Packet<float, Width> scale = loadPacket<Width>(a.scale + c);
   if (a.variance != nullptr) {
@@ -143,23 +167,26 @@ __global__ void __launch_bounds__(kThreads) applyKernel(ApplyArguments a) {
 #pragma unroll
     for (int e = 0; e < Width; ++e) scale.values[e] /= sqrtf(variance.values[e] + a.epsilon);
   }
-  float* const to = a.y + pixel * a.yPitch + c;
-  Packet<float, Width> out;
-  if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
+  for (std::int64_t pixel = walk.pixel(thread); pixel < walk.end; pixel += walk.pixelsAtOnce) {
+    const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
+    float* const to = a.y + pixel * a.yPitch + c;
+    Packet<float, Width> out;
+    if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
 #pragma unroll
-  for (int e = 0; e < Width; ++e) {
-    const float value = BatchNorm::value(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
-    out.values[e] = Add ? out.values[e] + value : value;
+    for (int e = 0; e < Width; ++e) {
+      const float value = BatchNorm::value(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
+      out.values[e] = Add ? out.values[e] + value : value;
+    }
+    storePacket(to, out);
   }
-  storePacket(to, out);
 }
 
 // Sums of dy and of dy * (x - mean) over a part.
 template <int Width>
 __global__ void __launch_bounds__(kThreads)
     gradientSumsKernel(Shape s, Matrix x, Matrix dy, const float* mean, double* workspace) {
-  STRIATE_SHARED(float, sums, kThreads * 4);
-  STRIATE_SHARED(float, products, kThreads * 4);
+  STRIATE_SHARED(float, sums, kLeft);
+  STRIATE_SHARED(float, products, kLeft);
   const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
   const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
   const std::int64_t begin = partBegin(s, part);
@@ -181,21 +208,19 @@ __global__ void __launch_bounds__(kThreads)
   }
 #pragma unroll
   for (int e = 0; e < Width; ++e) {
-    store(sums + (row * Width + e) * kColumns + column, sum[e]);
-    store(products + (row * Width + e) * kColumns + column, product[e]);
+    store(sums + (row * Width + e) * kPitch + column, sum[e]);
+    store(products + (row * Width + e) * kPitch + column, product[e]);
   }
   __syncthreads();
-  if (row != 0 || channel >= s.channels) return;
-#pragma unroll
-  for (int e = 0; e < Width; ++e) {
-    double total = 0, totalProduct = 0;
-    for (int r = 0; r < kRows; ++r) {
-      total += static_cast<double>(load(sums + (r * Width + e) * kColumns + column));
-      totalProduct += static_cast<double>(load(products + (r * Width + e) * kColumns + column));
-    }
-    store(workspace + (std::int64_t(part) * 2) * s.channels + channel + e, total);
-    store(workspace + (std::int64_t(part) * 2 + 1) * s.channels + channel + e, totalProduct);
+  const ChannelThread t = channelThread<Width>(s);
+  if (!t.exists) return;
+  double total = 0, totalProduct = 0;
+  for (int r = 0; r < kRows; ++r) {
+    total += static_cast<double>(load(sums + r * Width * kPitch + t.place));
+    totalProduct += static_cast<double>(load(products + r * Width * kPitch + t.place));
   }
+  store(workspace + (std::int64_t(part) * 2) * s.channels + t.channel, total);
+  store(workspace + (std::int64_t(part) * 2 + 1) * s.channels + t.channel, totalProduct);
 }
 
 struct GradientArguments {
@@ -227,33 +252,32 @@ __global__ void __launch_bounds__(kThreads) gradientTotalsKernel(Shape s, Gradie
 
 struct ApplyGradientArguments {
   Matrix x, dy;
-  const float *mean, *factors;
+  const float *mean, *scale, *offset, *slope;
   float* dx;
   std::int64_t dxPitch;
-  std::int64_t firstPixel;
-  std::uint32_t pixels, packets, channels;
 };
 
 template <int Width, bool Add>
-__global__ void __launch_bounds__(kThreads) applyGradientKernel(ApplyGradientArguments a) {
-  const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x, local = i / a.packets;
-  if (local >= a.pixels) return;
-  const std::uint32_t c = (i - local * a.packets) * Width;
-  const std::int64_t pixel = a.firstPixel + local;
-  const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
-  const Packet<float, Width> dy = loadPacket<Width>(a.dy.data + pixel * a.dy.pitch + c);
-  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c);
-  float* const to = a.dx + pixel * a.dxPitch + c;
-  Packet<float, Width> out;
-  if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
+__global__ void __launch_bounds__(kThreads) applyGradientKernel(Walk walk, ApplyGradientArguments a) {
+  const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x;
+  if (!walk.exists(thread)) return;
+  const std::uint32_t c = walk.packet(thread) * Width;
+  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c), scale = loadPacket<Width>(a.scale + c),
+                             offset = loadPacket<Width>(a.offset + c), slope = loadPacket<Width>(a.slope + c);
+  for (std::int64_t pixel = walk.pixel(thread); pixel < walk.end; pixel += walk.pixelsAtOnce) {
+    const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
+    const Packet<float, Width> dy = loadPacket<Width>(a.dy.data + pixel * a.dy.pitch + c);
+    float* const to = a.dx + pixel * a.dxPitch + c;
+    Packet<float, Width> out;
+    if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
 #pragma unroll
-  for (int e = 0; e < Width; ++e) {
-    const float scale = load(a.factors + c + e), offset = load(a.factors + a.channels + c + e),
-                slope = load(a.factors + 2 * a.channels + c + e);
-    const float value = BatchNorm::gradient(x.values[e], dy.values[e], mean.values[e], scale, offset, slope);
-    out.values[e] = Add ? out.values[e] + value : value;
+    for (int e = 0; e < Width; ++e) {
+      const float value = BatchNorm::gradient(x.values[e], dy.values[e], mean.values[e], scale.values[e],
+                                              offset.values[e], slope.values[e]);
+      out.values[e] = Add ? out.values[e] + value : value;
+    }
+    storePacket(to, out);
   }
-  storePacket(to, out);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -289,13 +313,20 @@ float* factorsOf(double* workspace, const Shape& s) {
   return reinterpret_cast<float*>(workspace + 2 * BatchNorm::kParts * std::int64_t(s.channels));
 }
 
-// Pieces of pixels whose packets are numbered with 32 bits.
+// The widest packet in which vectors of channels at `factors` and behind it can be read.
+int factorsWidth(const float* factors, const Shape& s) {
+  return s.channels % 4 == 0 && reinterpret_cast<std::uintptr_t>(factors) % 16 == 0 ? 4 : 1;
+}
+
+// Calls body(walk, threads) for pieces of pixels whose packets are numbered with 32 bits. A block covers up
+// to 1024 channels; it takes as many pixels of them as keep the `vectors` read within 8% of the `streams`.
 template <class Body>
-void forEachPixelPiece(const Shape& s, int width, const Body& body) {
-  const std::int64_t packets = s.channels / width, atOnce = std::max<std::int64_t>(1, kMostItems / packets);
-  for (std::int64_t first = 0; first < s.pixels; first += atOnce) {
-    const std::int64_t pixels = std::min(atOnce, s.pixels - first);
-    body(first, static_cast<std::uint32_t>(pixels), static_cast<std::uint32_t>(packets), pixels * packets);
+void forEachWalk(const Shape& s, int width, int vectors, int streams, const Body& body) {
+  const std::int64_t packets = s.channels / width, most = std::max<std::int64_t>(1, kMostItems / packets);
+  const std::int64_t repeats = ceilDivide(vectors * std::min(s.channels, kThreads * width), streams * kThreads * width * 8 / 100);
+  for (std::int64_t first = 0; first < s.pixels; first += most * repeats) {
+    const std::int64_t pixels = std::min(most * repeats, s.pixels - first), atOnce = ceilDivide(pixels, repeats);
+    body(Walk{first, first + pixels, static_cast<std::uint32_t>(atOnce), static_cast<std::uint32_t>(packets)}, atOnce * packets);
   }
 }
 
@@ -307,11 +338,9 @@ void apply(ApplyArguments a, const View& x, const View& y, int width, cudaStream
   a.yPitch = y.pitch;
   forWidth<4>(std::min(width, commonWidth(s.channels, x, y)), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachPixelPiece(s, kWidth, [&](std::int64_t first, std::uint32_t pixels, std::uint32_t packets, std::int64_t items) {
-      a.firstPixel = first;
-      a.pixels = pixels;
-      a.packets = packets;
-      launchItems("batchNormApply", y.accumulates() ? applyKernel<kWidth, true> : applyKernel<kWidth, false>, items, stream, a);
+    forEachWalk(s, kWidth, a.variance == nullptr ? 3 : 4, 2, [&](const Walk& walk, std::int64_t threads) {
+      launchItems("batchNormApply", y.accumulates() ? applyKernel<kWidth, true> : applyKernel<kWidth, false>, threads, stream,
+                  walk, a);
     });
   });
 }
@@ -335,8 +364,7 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
   b.mean = mean.as<float>();
   b.scale = scale;
   b.offset = offset;
-  const int vectors = s.channels % 4 == 0 && reinterpret_cast<std::uintptr_t>(scale) % 16 == 0 ? 4 : 1;
-  apply(b, x, y, std::min(vectors, commonWidth(s.channels, mean)), stream);
+  apply(b, x, y, std::min(factorsWidth(scale, s), commonWidth(s.channels, mean)), stream);
 }
 
 void inference(const Call& call, const BatchNorm::Attributes& a) {
@@ -367,16 +395,13 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
                             dbeta ? dbeta.as<float>() : nullptr, dgamma.accumulates(), dbeta.accumulates(), a.epsilon};
   launchItems("batchNormGradientTotals", gradientTotalsKernel, s.channels, stream, s, g, workspace, factors);
   if (!dx) return;
-  ApplyGradientArguments b{matrix(x), matrix(dy), mean.as<float>(), factors, dx.as<float>(), dx.pitch, 0, 0, 0,
-                           static_cast<std::uint32_t>(s.channels)};
-  forWidth<4>(commonWidth(s.channels, x, dy, dx, mean), [&](auto w) {
+  const ApplyGradientArguments b{matrix(x), matrix(dy), mean.as<float>(), factors, factors + s.channels, factors + 2 * s.channels,
+                                 dx.as<float>(), dx.pitch};
+  forWidth<4>(std::min(factorsWidth(factors, s), commonWidth(s.channels, x, dy, dx, mean)), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachPixelPiece(s, kWidth, [&](std::int64_t first, std::uint32_t pixels, std::uint32_t packets, std::int64_t items) {
-      b.firstPixel = first;
-      b.pixels = pixels;
-      b.packets = packets;
+    forEachWalk(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
       launchItems("batchNormBackward", dx.accumulates() ? applyGradientKernel<kWidth, true> : applyGradientKernel<kWidth, false>,
-                  items, stream, b);
+                  threads, stream, walk, b);
     });
   });
 }

@@ -14,7 +14,7 @@ namespace {
 
 template <int Width, bool Add, class T, class Switch>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    maxPoolKernel(PixelGrid grid, Windows rows, Windows columns, Volume<const T> x, Volume<T> y,
+    maxPoolKernel(TileGrid grid, Windows rows, Windows columns, Volume<const T> x, Volume<T> y,
                   Volume<Switch> switches) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 
 template <int Width, bool Add, class T, class Switch>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    maxPoolBackwardKernel(PixelGrid grid, Windows rows, Windows columns, Volume<const T> dy,
+    maxPoolBackwardKernel(TileGrid grid, Windows rows, Windows columns, Volume<const T> dy,
                           Volume<const Switch> switches, Volume<T> dx) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
@@ -86,9 +86,9 @@ void forward(const MaxPool2d::Attributes& a, const Call& call) {
   const Windows rows = windows(ops::windowRows(a, x, y)), columns = windows(ops::windowColumns(a, x, y));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachPixelGrid(y, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+    forEachTileGrid(y, kWidth, [&](const TileGrid& grid, std::int64_t blocks) {
       const auto kernel = y.accumulates() ? maxPoolKernel<kWidth, true, T, Switch> : maxPoolKernel<kWidth, false, T, Switch>;
-      launchItems("maxPool2d", kernel, items, call.context.stream, grid, rows, columns, volume<const T>(x), volume<T>(y), winners);
+      launchItems("maxPool2d", kernel, blocks * kThreads, call.context.stream, grid, rows, columns, volume<const T>(x), volume<T>(y), winners);
     });
   });
 }
@@ -101,10 +101,10 @@ void backward(const MaxPool2d::Attributes& a, const Call& call) {
   const Windows rows = windows(ops::windowRows(a, dx, dy)), columns = windows(ops::windowColumns(a, dx, dy));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachPixelGrid(dx, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+    forEachTileGrid(dx, kWidth, [&](const TileGrid& grid, std::int64_t blocks) {
       const auto kernel = dx.accumulates() ? maxPoolBackwardKernel<kWidth, true, T, Switch>
                                            : maxPoolBackwardKernel<kWidth, false, T, Switch>;
-      launchItems("maxPool2dBackward", kernel, items, call.context.stream, grid, rows, columns, volume<const T>(dy),
+      launchItems("maxPool2dBackward", kernel, blocks * kThreads, call.context.stream, grid, rows, columns, volume<const T>(dy),
                   volume<const Switch>(switches), volume<T>(dx));
     });
   });

@@ -1,0 +1,41 @@
+// What the kernels move on the shapes of VGG-16 and ResNet-50, as the emulator counts it.
+import { expect } from 'chai';
+import '../../lib/layers/index.js';
+import { Runner } from '../ops/run.js';
+import { Card, emulatedLibrary } from './emulated.js';
+import { resnet50, vgg16 } from './layers.js';
+import { excesses, measure, type Measured } from './traffic.js';
+
+describe('memory traffic on cuda:emulated', function () {
+  this.timeout(300_000);
+  let library = '';
+  before(function () {
+    library = emulatedLibrary(this);
+  });
+
+  for (const [name, network] of [
+    ['VGG-16', vgg16],
+    ['ResNet-50', resnet50],
+  ] as const) {
+    it(name, async () => {
+      const card = new Card(library);
+      const runner = Runner.openPlugin(library);
+      const wrong: string[] = [];
+      const apart: Measured[] = [];
+      try {
+        for (const work of network()) {
+          const kernels = await measure(runner, card, work);
+          if (work.threeChannels) apart.push(...kernels);
+          else wrong.push(...excesses(work, kernels));
+        }
+      } finally {
+        await runner.close();
+      }
+      for (const { layer, op, kernel, coalescing, reread } of apart)
+        console.log(
+          `      three channels: ${layer} ${op}, ${kernel}: coalescing ${coalescing.toFixed(2)}, sectors read ${reread.toFixed(2)}`,
+        );
+      expect(wrong.join('\n')).to.equal('');
+    });
+  }
+});
