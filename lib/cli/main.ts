@@ -6,6 +6,7 @@ import { addDoctor } from './doctor.js';
 import { addEvaluate } from './evaluate.js';
 import { Output, UsageError } from './output.js';
 import { addPredict } from './predict.js';
+import { addProfile } from './profile.js';
 import { addSummary } from './summary.js';
 import { addTrain } from './train.js';
 
@@ -28,6 +29,7 @@ export async function main(args: readonly string[]): Promise<void> {
     addEvaluate,
     addPredict,
     addSummary,
+    addProfile,
     addDevices,
     addDoctor,
     addBuild,

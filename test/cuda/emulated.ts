@@ -16,26 +16,6 @@ export const schedules: readonly Schedule[] = (['late', 'early'] as const).flatM
   (['forward', 'reverse', 'shuffled 7'] as const).map((order) => ({ order, timing })),
 );
 
-/** What one kernel moved, as the emulator counts. */
-export interface KernelCount {
-  kernel: string;
-  launches: number;
-  warpAccesses: number;
-  /** Sectors of 32 bytes, summed over warp accesses. */
-  sectors: number;
-  /** The same, had every warp access been perfectly coalesced. */
-  perfectSectors: number;
-  /** Sectors: distinct within a block, summed over blocks. */
-  uniqueReads: number;
-  uniqueWrites: number;
-  /** Sectors: distinct within a launch, summed over launches. */
-  readFootprint: number;
-  writeFootprint: number;
-  bytes: number;
-  bankConflicts: number;
-  barriers: number;
-}
-
 /** What the card has done and holds. */
 export interface CardCounts {
   allocations: number;
@@ -88,16 +68,5 @@ export class Card {
   /** The n-th allocation or launch from now on fails; 0: none does. */
   fail(kind: 'allocation' | 'launch', n: number): void {
     this.ask(`fault ${kind} ${n}`);
-  }
-
-  /** Counts what the launches of `work` move. */
-  async count(work: () => Promise<unknown>): Promise<KernelCount[]> {
-    this.ask('counting 1');
-    try {
-      await work();
-    } finally {
-      this.ask('counting 0');
-    }
-    return JSON.parse(this.ask('kernels')) as KernelCount[];
   }
 }

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import '../../lib/layers/index.js';
 import { Runner } from '../ops/run.js';
-import { Card, emulatedLibrary } from './emulated.js';
+import { emulatedLibrary } from './emulated.js';
 import { resnet50, vgg16 } from './layers.js';
 import { excesses, measure, type Measured } from './traffic.js';
 
@@ -18,13 +18,12 @@ describe('memory traffic on cuda:emulated', function () {
     ['ResNet-50', resnet50],
   ] as const) {
     it(name, async () => {
-      const card = new Card(library);
       const runner = Runner.openPlugin(library);
       const wrong: string[] = [];
       const apart: Measured[] = [];
       try {
         for (const work of network()) {
-          const kernels = await measure(runner, card, work);
+          const kernels = await measure(runner, work);
           if (work.threeChannels) apart.push(...kernels);
           else wrong.push(...excesses(work, kernels));
         }

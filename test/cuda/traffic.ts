@@ -1,9 +1,9 @@
 // What the kernels of a call move, and what they may.
-import type { Runner} from '../ops/run.js';
+import type { Runner } from '../ops/run.js';
 import { type Given } from '../ops/run.js';
 import { bytesOf } from '../../lib/program/program.js';
 import { elements } from '../ops/cases.js';
-import type { Card, KernelCount } from './emulated.js';
+import { countKernels, type KernelCount } from '../../lib/runtime/emulated.js';
 import type { Work } from './layers.js';
 
 export const sectorBytes = 32;
@@ -43,8 +43,8 @@ export function bytesToMove({ given }: Work): number {
 
 const ratio = (moved: number, least: number): number => (least === 0 ? 1 : moved / least);
 
-export async function measure(runner: Runner, card: Card, work: Work): Promise<Measured[]> {
-  const counts = await card.count(() => runner.run(work.op, work.attributes, work.given));
+export async function measure(runner: Runner, work: Work): Promise<Measured[]> {
+  const counts = await countKernels(() => runner.run(work.op, work.attributes, work.given));
   return counts.map((count) => ({
     ...count,
     layer: work.layer,
