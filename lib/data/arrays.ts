@@ -1,5 +1,6 @@
 import { StriateError } from '../errors.js';
-import { elementsOf, type Shape } from '../graph/shape.js';
+import { checkNames } from '../graph/options.js';
+import { elementsOf, requireExtents, type Shape } from '../graph/shape.js';
 import {
   classIndex,
   type Dataset,
@@ -25,9 +26,11 @@ export interface ArrayOptions {
  * @throws StriateError `INVALID_ARGUMENT` when the lengths do not fit each other.
  */
 export function fromArrays(options: ArrayOptions): Dataset {
+  checkNames('fromArrays', ['x', 'shape', 'target', 'targetShape', 'classes'], options);
   const { x, shape, targetShape = [], classes } = options;
   if (!(x instanceof Uint8Array) && !(x instanceof Float32Array))
     throw new StriateError('INVALID_ARGUMENT', 'x is neither a Uint8Array nor a Float32Array');
+  requireExtents(shape);
   const values = elementsOf(shape);
   const length = x.length / values;
   if (!Number.isInteger(length) || values === 0)
@@ -36,8 +39,7 @@ export function fromArrays(options: ArrayOptions): Dataset {
       `x has ${x.length} elements, no multiple of the ${values} of one image [${shape.join(', ')}]`,
       { remedy: 'Give whole images, and the shape of one.' },
     );
-  const target =
-    options.target instanceof Float32Array ? options.target : Int32Array.from(options.target);
+  const target = targetsOf(options.target);
   const width = elementsOf(targetShape);
   if (target.length !== length * width)
     throw new StriateError(
@@ -63,4 +65,20 @@ export function fromArrays(options: ArrayOptions): Dataset {
       }
     },
   };
+}
+
+/** Class indices as int32; floating-point arrays stay numbers. */
+function targetsOf(given: unknown): TargetArray {
+  if (given instanceof Float32Array || given instanceof Int32Array) return given;
+  if (given instanceof Float64Array) return Float32Array.from(given);
+  const values: unknown[] =
+    Array.isArray(given) || ArrayBuffer.isView(given)
+      ? Array.from(given as ArrayLike<unknown>)
+      : [undefined];
+  const wrong = values.findIndex((value) => typeof value !== 'number' || value !== (value | 0));
+  if (wrong >= 0)
+    throw new StriateError('INVALID_ARGUMENT', `target ${wrong} is ${String(values[wrong])}`, {
+      remedy: 'Give whole numbers as class indices, or a Float32Array of numbers to learn.',
+    });
+  return Int32Array.from(values as number[]);
 }

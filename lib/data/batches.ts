@@ -1,4 +1,5 @@
 import { CancelledError, StriateError } from '../errors.js';
+import { checkNames } from '../graph/options.js';
 import {
   sampleArrays,
   type Dataset,
@@ -67,6 +68,8 @@ export async function* batches(set: Dataset, options: BatchOptions): AsyncGenera
   }
 }
 
+const optionNames = 'batch seed epochs shuffle dropLast start signal'.split(' ');
+
 /** Reads batches in order; the trainer's loader and `batches` stand on it. */
 export class BatchReader {
   readonly stepsPerEpoch: number | undefined;
@@ -87,6 +90,7 @@ export class BatchReader {
     /** Arrays to use again for every batch, for callers that copy at once. */
     private readonly arrays?: SampleArrays,
   ) {
+    checkNames('batches', optionNames, options);
     this.batch = positive('batch', options.batch);
     this.epochs = options.epochs ?? 1;
     this.seed = options.seed ?? 0;

@@ -1,3 +1,4 @@
+import { StriateError } from '../errors.js';
 import { elementsOf, type Shape } from '../graph/shape.js';
 
 export type ImageArray = Uint8Array | Float32Array;
@@ -45,6 +46,16 @@ export const classIndex: TargetKind = { dtype: 'int32', shape: [] };
 
 export function targetOf(set: Dataset): TargetKind {
   return set.target ?? classIndex;
+}
+
+/** Asserts a data set. @throws StriateError `INVALID_ARGUMENT` */
+export function checkDataset(set: Partial<Dataset> | null | undefined): void {
+  const sound =
+    typeof set?.read === 'function' && typeof set.length === 'number' && Array.isArray(set.shape);
+  if (sound && (set.dtype === 'uint8' || set.dtype === 'float32')) return;
+  throw new StriateError('INVALID_ARGUMENT', 'this is no data set', {
+    remedy: 'Give { length, shape, dtype, read }, for example from fromArrays() or data.mnist().',
+  });
 }
 
 /** Arrays for n samples of a set. */

@@ -11,6 +11,7 @@ export async function writeAtomically(
   path: string,
   write: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
+  if (typeof path !== 'string') throw cannotWrite(String(path), 'this is no path');
   const place = await realpath(path).catch(() => path);
   const folder = dirname(place);
   const beside = join(folder, `.${basename(place)}.${randomBytes(6).toString('hex')}.tmp`);

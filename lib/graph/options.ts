@@ -24,23 +24,8 @@ export function readOptions<Options extends object>(
   given: unknown,
   alsoAllowed: readonly string[] = [],
 ): Options {
-  if (given === null || typeof given !== 'object' || Array.isArray(given)) {
-    throw invalid(
-      `${kind} takes an object of options, not ${describe(given)}`,
-      `Write ${kind}({ ... }).`,
-    );
-  }
   const known = Object.keys(rules);
-  for (const key of Object.keys(given)) {
-    if (known.includes(key) || alsoAllowed.includes(key)) continue;
-    const near = nearest(key, [...known, ...alsoAllowed]);
-    throw invalid(
-      `${kind} has no option '${key}'`,
-      near === undefined
-        ? `Its options: ${[...known, ...alsoAllowed].join(', ')}.`
-        : `Did you mean '${near}'?`,
-    );
-  }
+  checkNames(kind, [...known, ...alsoAllowed], given);
   const entries = known.map((key): [string, unknown] => {
     const rule = rules[key as keyof Options];
     const value = Object.hasOwn(given, key) ? (given as Record<string, unknown>)[key] : undefined;
@@ -50,6 +35,32 @@ export function readOptions<Options extends object>(
     return [key, rule.fallback.value];
   });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as Options;
+}
+
+/**
+ * Asserts an object with no other options than these.
+ *
+ * @throws StriateError INVALID_ARGUMENT naming the nearest option that exists.
+ */
+export function checkNames(
+  kind: string,
+  known: readonly string[],
+  given: unknown,
+): asserts given is object {
+  if (given === null || typeof given !== 'object' || Array.isArray(given)) {
+    throw invalid(
+      `${kind} takes an object of options, not ${describe(given)}`,
+      `Write ${kind}({ ... }).`,
+    );
+  }
+  for (const key of Object.keys(given)) {
+    if (known.includes(key)) continue;
+    const near = nearest(key, known);
+    throw invalid(
+      `${kind} has no option '${key}'`,
+      near === undefined ? `Its options: ${known.join(', ')}.` : `Did you mean '${near}'?`,
+    );
+  }
 }
 
 /** May be left out: then `value` stands for it. */

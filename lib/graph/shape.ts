@@ -250,6 +250,10 @@ const largestExtent = 2 ** 31 - 1;
 
 /** Asserts extents that a program can hold: positive whole numbers, at most 2^31 - 1 elements an image. */
 export function requireExtents(shape: Shape): void {
+  if (!Array.isArray(shape))
+    throw new ShapeError('a shape is missing', {
+      remedy: 'Give [height, width, channels] or [features], without the batch.',
+    });
   for (const extent of shape) {
     if (!Number.isInteger(extent) || extent < 1 || extent > largestExtent) {
       throw new ShapeError(

@@ -1,5 +1,6 @@
 import { StriateError } from '../errors.js';
 import type { Json } from '../graph/layer.js';
+import { checkNames } from '../graph/options.js';
 import type { ParameterGroup, ParameterSettings } from './optimizer.js';
 
 /** The first group that matches decides, setting by setting; what it leaves open is the default. */
@@ -19,6 +20,7 @@ export function settingsOf(
 /** Asserts that the groups are well formed. */
 export function checkGroups(groups: readonly ParameterGroup[]): readonly ParameterGroup[] {
   return groups.map((group) => {
+    checkNames('a parameter group', ['match', 'learningRateScale', 'weightDecay'], group);
     if (!(group.match instanceof RegExp))
       throw new StriateError('INVALID_ARGUMENT', 'a parameter group needs `match`, a RegExp', {
         remedy: 'for example { match: /\\.b$/, learningRateScale: 2 }',

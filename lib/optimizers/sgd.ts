@@ -1,4 +1,5 @@
 import { StriateError } from '../errors.js';
+import { checkNames } from '../graph/options.js';
 import { defineOp } from '../program/op.js';
 import { toSchedule, type Schedule } from '../schedules/schedule.js';
 import { checkGroups, groupsToJSON, requireNumber, settingsOf } from './groups.js';
@@ -36,6 +37,7 @@ export interface SgdOptions {
  * @throws StriateError `INVALID_ARGUMENT` for a negative or infinite number, or Nesterov without momentum.
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
+  checkNames('sgd', ['learningRate', 'momentum', 'nesterov', 'weightDecay', 'groups'], options);
   const { learningRate = 0.01, momentum = 0, nesterov = false, weightDecay = 0 } = options;
   requireNumber('momentum', momentum, (v) => v >= 0 && v < 1, 'at least 0 and less than 1');
   requireNumber('weightDecay', weightDecay, (v) => v >= 0);

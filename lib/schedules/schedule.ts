@@ -25,7 +25,11 @@ export function constant(rate: number): Schedule {
 
 /** A number is a constant schedule. */
 export function toSchedule(rate: number | Schedule): Schedule {
-  return typeof rate === 'number' ? constant(rate) : rate;
+  if (typeof rate === 'number') return constant(rate);
+  if (typeof rate === 'object' && typeof rate?.at === 'function') return rate;
+  throw new StriateError('INVALID_ARGUMENT', `learningRate is ${JSON.stringify(rate)}`, {
+    remedy: 'learningRate is a number or a schedule, inv({ ... }) for example',
+  });
 }
 
 /** A duration in steps. */

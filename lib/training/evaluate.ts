@@ -1,5 +1,5 @@
 import { BatchReader, type Batch } from '../data/batches.js';
-import { sampleArrays, targetOf, type Dataset } from '../data/dataset.js';
+import { checkDataset, sampleArrays, targetOf, type Dataset } from '../data/dataset.js';
 import { CancelledError, StriateError } from '../errors.js';
 import { elementsOf, printShape, sameShape, type Shape } from '../graph/shape.js';
 import type { Executable } from '../runtime/executable.js';
@@ -48,6 +48,7 @@ export async function evaluateSet(
 
 /** @throws StriateError `INVALID_ARGUMENT` for images or targets that the network does not take. */
 export function checkFits(set: Dataset, input: Shape, rules: TargetRules): void {
+  checkDataset(set);
   if (!sameShape(set.shape, input))
     throw new StriateError(
       'INVALID_ARGUMENT',

@@ -1,6 +1,7 @@
 import { BatchReader, type Batch, type DataPosition } from '../data/batches.js';
-import { sampleArrays, type Dataset } from '../data/dataset.js';
+import { checkDataset, sampleArrays, type Dataset } from '../data/dataset.js';
 import { CancelledError, StriateError } from '../errors.js';
+import { checkNames } from '../graph/options.js';
 import { MetricSums, type Metrics, type StepSums } from './metrics.js';
 import { openProgress, type Progress, type ProgressState } from './progress.js';
 
@@ -117,6 +118,7 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
     try {
       checkOptions(options);
       throwIfAborted(options.signal);
+      checkDataset(set);
       learner.checkSet(set, options.shuffle ?? !set.sequential);
       const total = learner.began.epoch + (options.epochs ?? 1);
       if (options.progress) progress = await openProgress();
@@ -280,7 +282,11 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
     });
 }
 
-function checkOptions({ epochs = 1, maxSteps = 1 }: FitOptions): void {
+const optionNames = 'epochs maxSteps validation shuffle dropLast signal progress'.split(' ');
+
+function checkOptions(options: FitOptions): void {
+  checkNames('fit', optionNames, options);
+  const { epochs = 1, maxSteps = 1 } = options;
   for (const [name, value] of Object.entries({ epochs, maxSteps }))
     if (!Number.isSafeInteger(value) || value < 0)
       throw new StriateError('INVALID_ARGUMENT', `${name} is a whole number, got ${value}`);

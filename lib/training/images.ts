@@ -21,6 +21,7 @@ export function imageType(x: unknown): ImageType {
 
 /** How many images an array holds. @throws StriateError `INVALID_ARGUMENT` */
 export function countImages(x: Images, shape: Shape): number {
+  imageType(x);
   const values = elementsOf(shape);
   const n = x.length / values;
   if (Number.isInteger(n) && n > 0) return n;

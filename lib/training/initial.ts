@@ -1,6 +1,6 @@
 import { StriateError } from '../errors.js';
 import type { Network, NetworkParameter } from '../graph/network.js';
-import { sameShape } from '../graph/shape.js';
+import { elementsOf, sameShape } from '../graph/shape.js';
 import { initialize } from '../initializers/index.js';
 import { convertData, type HostTensor } from './weights.js';
 
@@ -48,6 +48,7 @@ function matching(
   const parameters = network.parameters();
   const names = new Set(parameters.map(({ name }) => name));
   const allowed = (name: string): boolean => missing.some((pattern) => name.search(pattern) >= 0);
+  for (const [name, tensor] of weights) checkTensor(name, tensor);
   const problems = [...weights.keys()]
     .filter((name) => !names.has(name) && !allowed(name))
     .map((name) => `${name} is not in the network`);
@@ -67,8 +68,19 @@ function mismatch(
   tensor: HostTensor | undefined,
 ): string | undefined {
   if (!tensor) return `${name} is missing`;
-  if (sameShape(tensor.shape, spec.shape)) return undefined;
-  return `${name} is [${tensor.shape.join(', ')}], the network has [${spec.shape.join(', ')}]`;
+  if (!sameShape(tensor.shape, spec.shape))
+    return `${name} is [${tensor.shape.join(', ')}], the network has [${spec.shape.join(', ')}]`;
+  const elements = elementsOf(spec.shape);
+  if (tensor.data.length === elements) return undefined;
+  return `${name} holds ${tensor.data.length} elements, [${spec.shape.join(', ')}] has ${elements}`;
+}
+
+/** Weights from plain JavaScript may hold anything. */
+function checkTensor(name: string, tensor: Partial<HostTensor> | undefined): void {
+  if (Array.isArray(tensor?.shape) && ArrayBuffer.isView(tensor.data)) return;
+  throw new StriateError('INVALID_ARGUMENT', `the weights' entry ${name} is no array`, {
+    remedy: 'Give { dtype, shape, data } by name, as readWeights() does.',
+  });
 }
 
 function doesNotFit(problems: readonly string[]): StriateError {
@@ -78,8 +90,15 @@ function doesNotFit(problems: readonly string[]): StriateError {
     'INVALID_ARGUMENT',
     `the weights do not fit the network: ${shown}${more}`,
     {
-      remedy: 'Name what may differ with the option missing: [/^head\\./].',
+      remedy: `Name what may differ with the option missing: [${patternsOf(problems)}].`,
       details: { problems },
     },
   );
+}
+
+/** A pattern for each layer that a problem begins with: `/^head\./`; for a few of them. */
+function patternsOf(problems: readonly string[]): string {
+  const layers = problems.map((problem) => problem.replace(/\.[^.]* .*/, ''));
+  const patterns = [...new Set(layers)].map((layer) => `/^${layer.replaceAll('/', '\\/')}\\./`);
+  return [...patterns.slice(0, 4), ...(patterns.length > 4 ? ['...'] : [])].join(', ');
 }

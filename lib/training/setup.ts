@@ -1,12 +1,13 @@
 import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
+import { checkNames } from '../graph/options.js';
 import { elementsOf, sameShape, type Shape } from '../graph/shape.js';
 import { customLoss, type LossFunction } from '../losses/custom.js';
 import type { Loss } from '../losses/loss.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
-import { device as openDevice, type Device, type DeviceName } from '../runtime/device.js';
+import { Device, device as openDevice, type DeviceName } from '../runtime/device.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { initialValues } from './initial.js';
 import { likelyType, trainingProgram, type TrainingSettings } from './programs.js';
@@ -95,7 +96,11 @@ export async function deviceFor(options: {
   precision: 'float32' | 'float64';
 }): Promise<Device> {
   const { device = 'auto', threads, precision } = options;
-  if (typeof device === 'object') return device;
+  if (device instanceof Device) return device;
+  if (typeof device !== 'string')
+    throw new StriateError('INVALID_ARGUMENT', 'device is neither a device nor the name of one', {
+      remedy: "Give 'auto', 'cpu', 'cuda', or what device() returns.",
+    });
   return openDevice(device, { ...(threads === undefined ? {} : { threads }), precision });
 }
 
@@ -143,8 +148,14 @@ function settingsFor(
   };
 }
 
+const optionNames = [
+  ...['device', 'threads', 'batch', 'seed', 'loss', 'optimizer', 'precision', 'preprocess'],
+  ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes'],
+];
+
 function checkOptions(network: Network, options: TrainerOptions): void {
   endsOf(network);
+  checkNames('trainer', optionNames, options);
   const { loss, optimizer, seed = 0, batch = 64, precision = 'float32', resume, weights } = options;
   const refuse = (message: string, remedy: string): never => {
     throw new StriateError('INVALID_ARGUMENT', message, { remedy });
@@ -161,6 +172,13 @@ function checkOptions(network: Network, options: TrainerOptions): void {
     refuse(`precision is ${String(precision)}`, 'Give "float32" or "float64".');
   if (resume !== undefined && weights !== undefined)
     refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');
+  if (weights !== undefined && !(weights instanceof Map))
+    refuse('weights is no Map', 'Give what readWeights() or weights() returns.');
+  for (const name of ['missing', 'freeze'] as const) {
+    const list: unknown = options[name] ?? [];
+    if (!Array.isArray(list) || !list.every((pattern) => pattern instanceof RegExp))
+      refuse(`${name} is no list of patterns`, `Give regular expressions: ${name}: [/^conv1\\./].`);
+  }
   const least = leastBatch(network);
   if (batch < least)
     refuse(

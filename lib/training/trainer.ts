@@ -226,7 +226,8 @@ export class Trainer implements Learner, AsyncDisposable {
   async step(batch: StepBatch): Promise<StepResult> {
     this.#checkFree();
     if (this.#settings.loss === 'external') throw needsLoss('step');
-    const n = countImages(batch.x, this.#input);
+    // A caller in plain JavaScript may forget it.
+    const n = countImages((batch as StepBatch | undefined)?.x as Images, this.#input);
     return this.#lock.run(async () => {
       this.#checkOpen();
       const executable = this.#stageBatch(0, batch, n);

@@ -6,6 +6,7 @@ import {
   split,
   subset,
   take,
+  type ArrayOptions,
   type Batch,
   type BatchOptions,
   type Dataset,
@@ -13,6 +14,7 @@ import {
 } from '../../lib/data/index.js';
 import { Permutation } from '../../lib/data/permutation.js';
 import { codeOf } from '../support/errors.js';
+import { thrown } from '../support/thrown.js';
 
 /** Images of two values, [i, i + 100], labelled i % 10. */
 function numbered(length: number): Dataset {
@@ -154,6 +156,29 @@ describe('fromArrays', () => {
     const x = new Uint8Array(12);
     expect(() => fromArrays({ x, shape: [5], target: [0, 0] })).to.throw('no multiple');
     expect(() => fromArrays({ x, shape: [4], target: [0, 0] })).to.throw('need 3');
+  });
+
+  it('refuses class indices that are no whole numbers, and keeps numbers to learn', () => {
+    const x = new Uint8Array(4);
+    const wrong: unknown[] = [[0.5, 1], [1, NaN], [1, 2 ** 31], new BigInt64Array(2), undefined];
+    for (const target of wrong) {
+      const make = (): unknown => fromArrays({ x, shape: [2], target: target as number[] });
+      expect(thrown(make).code, String(target)).to.equal('INVALID_ARGUMENT');
+    }
+    const numbers = Float64Array.of(0.5, 1) as unknown as Float32Array;
+    expect(fromArrays({ x, shape: [2], target: numbers }).target).to.deep.equal({
+      dtype: 'float32',
+      shape: [],
+    });
+  });
+
+  it('names options that it does not have', () => {
+    const options = { x: new Uint8Array(4), shape: [2], targets: [0, 1] };
+    const error = thrown(() => fromArrays(options as unknown as ArrayOptions));
+    expect(error.remedy).to.equal("Did you mean 'target'?");
+    expect(thrown(() => fromArrays({ x: options.x, target: [0] } as never)).code).to.equal(
+      'INVALID_SHAPE',
+    );
   });
 
   it('takes targets with a shape', async () => {

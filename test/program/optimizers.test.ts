@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { optimizerFromJSON, sgd } from '../../lib/optimizers/index.js';
 import { compileTraining } from '../../lib/program/compile.js';
 import { inv } from '../../lib/schedules/index.js';
+import { thrown } from '../support/thrown.js';
 import { lenet, named, recipe } from './nets.js';
 
 describe('sgd', () => {
@@ -27,6 +28,16 @@ describe('sgd', () => {
       learningRateScale: 1,
       weightDecay: 5e-4,
     });
+  });
+
+  it('refuses options that it does not have, and rates that are none', () => {
+    const wrong: unknown[] = [
+      { learningrate: 0.1 },
+      { learningRate: '0.1' },
+      { groups: [{ match: /b/, lr: 2 }] },
+    ];
+    for (const options of wrong)
+      expect(thrown(() => sgd(options as object)).code).to.equal('INVALID_ARGUMENT');
   });
 
   it('writes one segment a parameter', () => {

@@ -148,6 +148,14 @@ describe('fit', () => {
     const numbers = { ...set, target: { dtype: 'float32' as const, shape: [4] } };
     expect(await codeOf(trainer.fit(numbers))).to.equal('INVALID_ARGUMENT');
     expect(await codeOf(trainer.fit(set, { epochs: -1 }))).to.equal('INVALID_ARGUMENT');
+    expect(await codeOf(trainer.fit(set, { epoch: 3 } as object))).to.equal('INVALID_ARGUMENT');
+    for (const none of [undefined, {}] as unknown as Dataset[]) {
+      expect(await codeOf(trainer.fit(none))).to.equal('INVALID_ARGUMENT');
+      expect(await codeOf(trainer.evaluate(none))).to.equal('INVALID_ARGUMENT');
+    }
+    for (const none of [undefined, {}])
+      expect(await codeOf(trainer.step(none as never))).to.equal('INVALID_ARGUMENT');
+    expect(await codeOf(trainer.save(undefined as never))).to.equal('INVALID_ARGUMENT');
   });
 
   it('says how to avoid a last batch with one value a channel', async () => {

@@ -211,7 +211,7 @@ describe('weights of a trainer', () => {
     expect(error.message)
       .to.contain('head.w is missing')
       .and.contain('fc2.w is not in the network');
-    expect(error.remedy).to.contain('missing');
+    expect(error.remedy).to.contain('missing: [/^fc2\\./, /^head\\./]');
     const missing = [/^head\./, /^fc2\./];
     const trainer = await smallTrainer({ weights, missing }, tuned);
     const taken = await trainer.weights();
@@ -227,6 +227,14 @@ describe('weights of a trainer', () => {
     expect(error.message).to.contain('fc2.b is [5], the network has [4]');
     const trainer = await smallTrainer({ weights, missing: [/fc2/] });
     expect((await trainer.weights()).get('fc2.b')!.data).to.deep.equal(new Float32Array(4));
+  });
+
+  it('must have as many elements as their shapes', async () => {
+    const weights = new Weights(await (await smallTrainer({ seed: 3 })).weights());
+    weights.set('fc2.b', { dtype: 'float32', shape: [4], data: new Float32Array(3) });
+    const error = (await errorOf(smallTrainer({ weights }))) as StriateError;
+    expect(error.message).to.contain('fc2.b holds 3 elements, [4] has 4');
+    expect(error.remedy).to.contain('[/^fc2\\./]');
   });
 
   it('stay as they are where they are frozen', async () => {
@@ -319,6 +327,12 @@ describe('a trainer’s life', () => {
       { loss: undefined as unknown as 'external' },
       { optimizer: {} as typeof optimizer },
       { freeze: [/./] },
+      { freeze: /conv1/ as unknown as RegExp[] },
+      { missing: ['fc1'] as unknown as RegExp[] },
+      { weights: { size: 0 } as never },
+      { weights: new Map([['fc1.w', 3 as unknown as HostTensor]]) },
+      { device: {} as 'cpu' },
+      { bacth: 3 } as object,
     ];
     for (const options of wrong)
       expect(await codeOf(smallTrainer(options)), JSON.stringify(options)).to.equal(
