@@ -1,8 +1,12 @@
 import type { Command } from 'commander';
 import { batches } from '../data/index.js';
+import { softmaxCrossEntropy } from '../losses/index.js';
 import type { DeviceName } from '../runtime/device.js';
+import { checkFits } from '../training/evaluate.js';
 import { MetricSums, type StepSums } from '../training/metrics.js';
 import { load, type Prediction } from '../training/model.js';
+import { endsOf } from '../training/setup.js';
+import { TargetRules } from '../training/targets.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openData } from './dataset.js';
 import { openDevice } from './device.js';
@@ -33,8 +37,12 @@ async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<v
   const { test } = await openData(options.data, options.dataDir);
   await using device = await openDevice(options, output);
   await using model = await load(checkpoint, { device, batch });
-  const sums = new MetricSums(test.classes?.length);
-  for await (const { x, target } of batches(test, { batch, shuffle: false })) {
+  const { input, output: scores } = endsOf(model.network);
+  const rules = new TargetRules(softmaxCrossEntropy(), scores, 'float32');
+  checkFits(test, input, rules);
+  const sums = new MetricSums(rules.classes);
+  for await (const { x, target, n, indices } of batches(test, { batch, shuffle: false })) {
+    rules.check(target, n, indices);
     sums.add(score(await model.predict(x), target));
   }
   const { loss, accuracy, top5, count: images } = sums.metrics;

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
+import { dense, sequential, sgd, softmaxCrossEntropy, type Network } from '../../lib/index.js';
 import { temporaryFolder, writeDigits } from '../support/digits.js';
 import { jsonLine, startStriate, striate } from '../support/striate.js';
 
@@ -153,6 +154,26 @@ describe('cli: train, evaluate, predict', () => {
     expect(ended.code).to.equal(1);
     expect((jsonLine(ended).error as { code: string }).code).to.equal('INVALID_FORMAT');
     expect(readFileSync(path, 'utf8')).to.equal('not a checkpoint');
+  });
+
+  it('a checkpoint for other images or fewer classes is not evaluated', async () => {
+    const networks: [Network, string][] = [
+      [sequential([4, 4, 1], [dense({ units: 10 })]), 'INVALID_ARGUMENT'],
+      [sequential([28, 28, 1], [dense({ units: 2 })]), 'INVALID_DATA'],
+    ];
+    const path = join(folder(), 'other.safetensors');
+    for (const [network, code] of networks) {
+      const options = { device: 'cpu', loss: softmaxCrossEntropy(), optimizer: sgd() } as const;
+      const trainer = await network.trainer(options);
+      await trainer.save(path);
+      await trainer.close();
+      const ended = await striate(
+        ['evaluate', path, '--data', 'mnist', '--data-dir', folder(), '--json'],
+        { cwd: folder() },
+      );
+      expect(ended.code).to.equal(1);
+      expect((jsonLine(ended).error as { code: string }).code).to.equal(code);
+    }
   });
 
   it('a file that is no image fails with a code', async () => {
