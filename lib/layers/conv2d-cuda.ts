@@ -17,6 +17,11 @@ const aligned = (bytes: number): number => Math.ceil(bytes / 256) * 256;
 const columnPitch = (taps: number, channels: number): number =>
   Math.ceil((taps * channels) / 4) * 4;
 
+const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
+/** The most taps of an axis that meet one phase: those that lie a multiple of the stride apart. */
+const tapsOfPhase = (taps: number, stride: number, dilation: number): number =>
+  Math.ceil(taps / (stride / divisor(stride, dilation)));
+
 /** Bytes: `fixed`, and `perImage` for every image of a chunk. */
 export interface ConvNeed {
   fixed: number;
@@ -62,7 +67,8 @@ export function cudaConvNeed(
   if ((matrix && algorithm <= 1) || taps === 0) return { fixed, perImage: 0 };
 
   const phases = strideH > 1 || strideW > 1;
-  const phaseTaps = Math.ceil(r / strideH) * Math.ceil(s / strideW);
+  const phaseTaps =
+    tapsOfPhase(r, strideH, number('dilationH')) * tapsOfPhase(s, strideW, number('dilationW'));
   const phasePixels = Math.ceil(height / strideH) * Math.ceil(width / strideW);
   const pixels = height * width;
   const byFlipped = phases

@@ -2,6 +2,7 @@
 // them follows how many images one chunk holds.
 #pragma once
 #include <algorithm>
+#include <numeric>
 
 #include "cuda/blas/blas.h"
 #include "cuda/columns.h"
@@ -16,12 +17,17 @@ struct ConvShape {
   bool pointwise;  // no column buffer
   std::int32_t algorithm;
 
+  // The most taps of an axis that meet one phase: those that lie a multiple of the stride apart.
+  static std::int64_t tapsOfPhase(std::int64_t taps, std::int64_t stride, std::int64_t dilation) {
+    return ceilDivide(taps, stride / std::gcd(stride, dilation));
+  }
+
   // x and y are the volumes before and after the convolution, whichever of them is a gradient.
   ConvShape(const ops::Conv2d::Attributes& a, const View& x, std::int64_t r, std::int64_t s, const View& y)
       : taps(r * s), channels(x.size[3]), filters(y.size[3]), groupChannels(x.size[3] / a.groups),
         groupFilters(y.size[3] / a.groups), groups(a.groups), inputPixels(x.size[1] * x.size[2]),
         outputPixels(y.size[1] * y.size[2]), strideH(a.strideH), strideW(a.strideW),
-        phaseTaps(ceilDivide(r, a.strideH) * ceilDivide(s, a.strideW)),
+        phaseTaps(tapsOfPhase(r, a.strideH, a.dilationH) * tapsOfPhase(s, a.strideW, a.dilationW)),
         phasePixels(ceilDivide(x.size[1], a.strideH) * ceilDivide(x.size[2], a.strideW)),
         pointwise(a.algorithm <= ops::Conv2d::Gemm && r == 1 && s == 1 && a.strideH == 1 && a.strideW == 1 && a.padTop == 0 && a.padLeft == 0 &&
                   a.padBottom == 0 && a.padRight == 0 && x.size[1] == y.size[1] && x.size[2] == y.size[2]),

@@ -40,14 +40,17 @@ function table(): Row[] {
     const [padTop, padLeft, padBottom, padRight] = pointwise ? [0, 0, 0, 0] : pads;
     const filter: [number, number] = pointwise ? [1, 1] : [r, s];
     const [stepH, stepW] = pointwise ? [1, 1] : [strideH, strideW];
-    const p = Math.floor((h + padTop + padBottom - filter[0]) / stepH) + 1;
-    const q = Math.floor((w + padLeft + padRight - filter[1]) / stepW) + 1;
+    const [dilationH, dilationW] = [pick(1, 4), pick(1, 4)];
+    const [spanH, spanW] = [dilationH * (filter[0] - 1) + 1, dilationW * (filter[1] - 1) + 1];
+    const p = Math.floor((h + padTop + padBottom - spanH) / stepH) + 1;
+    const q = Math.floor((w + padLeft + padRight - spanW) / stepW) + 1;
     if (p < 1 || q < 1) continue;
     const direction = directions[rows.length % 3]!;
     rows.push({
       direction,
       attributes: {
         ...{ strideH: stepH, strideW: stepW, padTop, padLeft, padBottom, padRight, groups },
+        ...{ dilationH, dilationW },
         algorithm: pointwise ? pick(0, 3) : [0, 2, 3][pick(0, 2)]!,
       },
       sizes: {
@@ -79,7 +82,7 @@ describe('convolution on the CUDA device', function () {
         directions.indexOf(direction),
         ...filter,
         ...[a.strideH, a.strideW, a.padTop, a.padLeft, a.padBottom, a.padRight],
-        ...[a.groups, a.algorithm],
+        ...[a.dilationH, a.dilationW, a.groups, a.algorithm],
         ...[...x, ...y],
       ].join(' '),
     );

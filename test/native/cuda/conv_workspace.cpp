@@ -1,6 +1,7 @@
 // The CUDA device's need for workspace, as native/cuda/conv_plan.h computes it. Reads lines of numbers,
 //
-//   op R S strideH strideW padTop padLeft padBottom padRight groups algorithm H W C P Q K
+//   op R S strideH strideW padTop padLeft padBottom padRight dilationH dilationW
+//   groups algorithm H W C P Q K
 //
 // and prints for each the fixed bytes and those of an image.
 #include <cstdio>
@@ -10,7 +11,7 @@
 int main() {
   using striate::View;
   using striate::ops::Conv2d;
-  long long v[17];
+  long long v[19];
   for (;;) {
     for (long long& number : v)
       if (std::scanf("%lld", &number) != 1) return 0;
@@ -21,14 +22,15 @@ int main() {
     a.padLeft = static_cast<int>(v[6]);
     a.padBottom = static_cast<int>(v[7]);
     a.padRight = static_cast<int>(v[8]);
-    a.dilationH = a.dilationW = 1;
-    a.groups = static_cast<int>(v[9]);
-    a.algorithm = static_cast<int>(v[10]);
+    a.dilationH = static_cast<int>(v[9]);
+    a.dilationW = static_cast<int>(v[10]);
+    a.groups = static_cast<int>(v[11]);
+    a.algorithm = static_cast<int>(v[12]);
     View x, y;
     x.rank = y.rank = 4;
     for (int i = 0; i < 3; ++i) {
-      x.size[1 + i] = v[11 + i];
-      y.size[1 + i] = v[14 + i];
+      x.size[1 + i] = v[13 + i];
+      y.size[1 + i] = v[16 + i];
     }
     const striate::cuda::ConvShape shape(a, x, v[1], v[2], y);
     const striate::cuda::WorkspaceNeed need =
