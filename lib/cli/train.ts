@@ -1,5 +1,8 @@
 import { Option, type Command } from 'commander';
-import { CancelledError } from '../errors.js';
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { CancelledError, StriateError } from '../errors.js';
 import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
 import type { Trainer } from '../training/trainer.js';
@@ -85,6 +88,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
   const resolved = await resolveModel(model);
   const data = await openData(options.data, options.dataDir);
   const checkpoint = options.out ?? `${resolved.name}.safetensors`;
+  await checkFolder(checkpoint);
   const given = recipeOf(resolved);
   const recipe = {
     ...given,
@@ -110,9 +114,12 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     signal: interruption.signal,
   });
   await trainer.save(checkpoint);
+  // A run with nothing left to do is measured all the same.
+  const idle = last === undefined && interruption.exitCode === undefined;
+  const measured = idle ? await trainer.evaluate(data.test) : last?.validation;
   const report: TrainReport = {
-    testAccuracy: last?.validation?.accuracy ?? null,
-    testLoss: last?.validation?.loss ?? null,
+    testAccuracy: measured?.accuracy ?? null,
+    testLoss: measured?.loss ?? null,
     trainLoss: last?.train.loss ?? null,
     imagesPerSecond: last?.imagesPerSecond ?? null,
     device: device.name,
@@ -125,6 +132,23 @@ async function train(model: string, options: TrainOptions): Promise<void> {
   };
   output.result(report, describe(report));
   if (interruption.exitCode !== undefined) process.exitCode = interruption.exitCode;
+}
+
+/** Says before the training, not after an epoch of it, that the checkpoint has no place. */
+async function checkFolder(path: string): Promise<void> {
+  const folder = dirname(resolve(path));
+  try {
+    await access(folder, constants.W_OK);
+  } catch (cause) {
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      `cannot write ${path}: ${folder} is no folder to write in`,
+      {
+        remedy: 'Name a file in an existing folder: --out.',
+        cause,
+      },
+    );
+  }
 }
 
 interface Fitting {

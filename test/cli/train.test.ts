@@ -139,6 +139,20 @@ describe('cli: train, evaluate, predict', () => {
     expect(existsSync(join(folder(), 'cuda.safetensors'))).to.equal(false);
   });
 
+  it('a checkpoint without a place fails before the training', async () => {
+    const ended = await train('--out', 'nowhere/out.safetensors');
+    expect(ended.code).to.equal(1);
+    expect((jsonLine(ended).error as { remedy: string }).remedy).to.include('--out');
+    expect(ended.stderr).not.to.include('epoch');
+  });
+
+  it('a run with nothing left to do is measured', async () => {
+    const trained = jsonLine(await train('--epochs', '1', '--out', 'done.safetensors'));
+    const again = jsonLine(await train('--epochs', '1', '--resume', 'done.safetensors'));
+    expect(again.testAccuracy).to.equal(trained.testAccuracy).and.not.equal(null);
+    expect(again.parametersSha256).to.equal(trained.parametersSha256);
+  });
+
   it('a file that is no checkpoint fails with a code', async () => {
     const path = join(folder(), 'text.safetensors');
     writeFileSync(path, 'not a checkpoint');
