@@ -3,7 +3,8 @@ import { batches, fromArrays, type Batch } from '../../lib/data/index.js';
 import type { StriateError } from '../../lib/errors.js';
 import { sequential } from '../../lib/graph/sequential.js';
 import type { Value } from '../../lib/graph/value.js';
-import { dense, mean, relu, square, sub } from '../../lib/layers/index.js';
+import { constant } from '../../lib/initializers/index.js';
+import { dense, mean, relu, square, sub, sum } from '../../lib/layers/index.js';
 import { sgd } from '../../lib/optimizers/index.js';
 import { device } from '../../lib/runtime/device.js';
 import { Weights, type HostTensor } from '../../lib/training/weights.js';
@@ -150,6 +151,26 @@ describe('own losses', () => {
     const y = Array.from((await trainer.predict(x)).data);
     const expected = y.reduce((sum, v, i) => sum + (v - target[i]!) ** 2, 0) / y.length;
     expect(epochs[19]!.validation!.loss).to.be.closeTo(expected, 1e-5);
+  });
+
+  it('that are finite leave everything as it was when a gradient is not', async () => {
+    const zeros = () => sequential([5], [dense({ units: 3, init: constant(0) })]);
+    const options = { loss: (y: Value, t: Value): Value => sum(sub(y, t)), optimizer: plain };
+    const still = { x: new Float32Array(8 * 5), target: new Float32Array(8 * 3) };
+    // Each weight's gradient is a sum of eight numbers near the largest float32; the outputs are biases.
+    const large = { ...still, x: still.x.map(() => 3e38) };
+    const trainer = await smallTrainer(options, zeros());
+    await trainer.step(still);
+    const before = await trainer.parametersSha256();
+    const error = (await errorOf(trainer.step(large))) as StriateError;
+    expect(error.code).to.equal('NOT_FINITE');
+    expect(error.message).to.contain('step 2: a gradient');
+    expect(await trainer.parametersSha256()).to.equal(before);
+    await trainer.step(still);
+    const clean = await smallTrainer(options, zeros());
+    await clean.step(still);
+    await clean.step(still);
+    expect(await trainer.parametersSha256()).to.equal(await clean.parametersSha256());
   });
 
   it('computed outside give the same steps', async () => {
