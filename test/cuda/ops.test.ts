@@ -1,15 +1,19 @@
-// Every op on the emulated CUDA device: the case table of the CPU device, with its bounds.
+// Every op on CUDA devices: the case table of the CPU device, with its bounds.
+import { cudaState } from '../../lib/runtime/cuda.js';
+import { skipGroup } from '../support/skip.js';
 import { opTests } from './cases.js';
-import { schedules } from './emulated.js';
-
-/** The sanitizers' run takes this many cases of every op, spread over its table. */
-const most = Number(process.env.STRIATE_TEST_CASES ?? Infinity);
+import { emulatedLibrary, schedules } from './emulated.js';
 
 describe('ops on cuda:emulated', function () {
   this.timeout(300_000);
-  opTests(schedules, (cases) =>
-    most >= cases.length
-      ? cases
-      : Array.from({ length: most }, (_, i) => cases[Math.floor((i * cases.length) / most)]!),
-  );
+  opTests(emulatedLibrary, schedules);
+});
+
+describe('ops on cuda', function () {
+  this.timeout(300_000);
+  opTests((context) => {
+    const { available, library } = cudaState();
+    if (!available || library === undefined) skipGroup(context, 'an NVIDIA GPU with its driver');
+    return library;
+  }, []);
 });
