@@ -20,11 +20,12 @@ __forceinline__ void store(V* p, V value) {
 }
 
 // STRIATE_SHARED(float, tile, 32 * 33): `tile` points to static shared memory of the block.
-#define STRIATE_SHARED(T, name, count)                                                  \
-  static const char name##Site = 0;                                                     \
-  T* const name = static_cast<T*>(                                                      \
-      ::striate::emulator::staticShared(&name##Site, sizeof(T) * (count), alignof(T) > 16 ? alignof(T) : 16))
-#define STRIATE_DYNAMIC_SHARED(T, name) T* const name = static_cast<T*>(::striate::emulator::dynamicShared())
+#define STRIATE_SHARED(T, name, count)                               \
+  static const char name##Site = 0;                                  \
+  T* const name = static_cast<T*>(::striate::emulator::staticShared( \
+      &name##Site, sizeof(T) * (count), alignof(T) > 16 ? alignof(T) : 16))
+#define STRIATE_DYNAMIC_SHARED(T, name) \
+  T* const name = static_cast<T*>(::striate::emulator::dynamicShared())
 
 #else
 
@@ -38,7 +39,7 @@ __device__ __forceinline__ void store(V* p, V value) {
 }
 
 #define STRIATE_SHARED(T, name, count) __shared__ __align__(16) T name[count]
-#define STRIATE_DYNAMIC_SHARED(T, name)                     \
+#define STRIATE_DYNAMIC_SHARED(T, name)                                 \
   extern __shared__ __align__(16) unsigned char striateDynamicShared[]; \
   T* const name = reinterpret_cast<T*>(striateDynamicShared)
 

@@ -15,8 +15,10 @@ struct Axis {
   std::int32_t count, first, delta, step;
 
   explicit Axis(const ops::GatherAxis& g)
-      : count(static_cast<std::int32_t>(g.count)), first(static_cast<std::int32_t>(g.first)),
-        delta(static_cast<std::int32_t>(g.delta)), step(static_cast<std::int32_t>(g.step)) {}
+      : count(static_cast<std::int32_t>(g.count)),
+        first(static_cast<std::int32_t>(g.first)),
+        delta(static_cast<std::int32_t>(g.delta)),
+        step(static_cast<std::int32_t>(g.step)) {}
   STRIATE_HD std::int32_t source(std::int32_t target, std::int32_t tap) const {
     return target * step + first + tap * delta;
   }
@@ -33,26 +35,29 @@ struct Columns {
   STRIATE_HD std::int32_t taps() const { return rows.count * columns.count; }
 };
 
-inline std::int64_t columnPitch(std::int64_t taps, std::int64_t channels) { return ceilDivide(taps * channels, 4) * 4; }
+inline std::int64_t columnPitch(std::int64_t taps, std::int64_t channels) {
+  return ceilDivide(taps * channels, 4) * 4;
+}
 
 // columns = im2col of images [first, first + count) of the source.
-void im2col(const Columns& columns, const View& source, std::int64_t first, std::int64_t count, cudaStream_t stream);
+void im2col(const Columns& columns, const View& source, std::int64_t first, std::int64_t count,
+            cudaStream_t stream);
 
 // images [first, first + count) of dx gather from the columns of a convolution's output: the inverse walk,
 // for a forward convolution of stride `strideH`, `strideW`. `add`: dx holds other contributions.
-void col2im(const Columns& columns, const View& dx, std::int64_t first, std::int64_t count, std::int32_t strideH,
-            std::int32_t strideW, cudaStream_t stream);
+void col2im(const Columns& columns, const View& dx, std::int64_t first, std::int64_t count,
+            std::int32_t strideH, std::int32_t strideW, cudaStream_t stream);
 
 // filters[tap, k, c] of the gradient by the input, from w [R, S, C/groups, K]: spatially flipped and with
 // inputs and outputs exchanged, for the taps of one phase. The result is [taps * K/groups, C], where the
 // columns of group g hold its own filters.
-void flipFilters(const ops::GatherAxis& rows, const ops::GatherAxis& columns, const View& w, std::int64_t groups,
-                 float* filters, cudaStream_t stream);
+void flipFilters(const ops::GatherAxis& rows, const ops::GatherAxis& columns, const View& w,
+                 std::int64_t groups, float* filters, cudaStream_t stream);
 
 // dx[n, phaseH + i * strideH, phaseW + j * strideW, :] (+)= rows[n, i, j, :].
-void scatterPhase(const float* rows, std::int64_t height, std::int64_t width, const View& dx, std::int64_t first,
-                  std::int64_t count, std::int32_t phaseH, std::int32_t phaseW, std::int32_t strideH, std::int32_t strideW,
-                  cudaStream_t stream);
+void scatterPhase(const float* rows, std::int64_t height, std::int64_t width, const View& dx,
+                  std::int64_t first, std::int64_t count, std::int32_t phaseH, std::int32_t phaseW,
+                  std::int32_t strideH, std::int32_t strideW, cudaStream_t stream);
 
 // db (+)= the column sums of dy, in a fixed order; `workspace` holds kBiasParts * K floats.
 constexpr std::int64_t kBiasParts = 64;

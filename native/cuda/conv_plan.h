@@ -23,25 +23,37 @@ struct ConvShape {
   }
 
   // x and y are the volumes before and after the convolution, whichever of them is a gradient.
-  ConvShape(const ops::Conv2d::Attributes& a, const View& x, std::int64_t r, std::int64_t s, const View& y)
-      : taps(r * s), channels(x.size[3]), filters(y.size[3]), groupChannels(x.size[3] / a.groups),
-        groupFilters(y.size[3] / a.groups), groups(a.groups), inputPixels(x.size[1] * x.size[2]),
-        outputPixels(y.size[1] * y.size[2]), strideH(a.strideH), strideW(a.strideW),
+  ConvShape(const ops::Conv2d::Attributes& a, const View& x, std::int64_t r, std::int64_t s,
+            const View& y)
+      : taps(r * s),
+        channels(x.size[3]),
+        filters(y.size[3]),
+        groupChannels(x.size[3] / a.groups),
+        groupFilters(y.size[3] / a.groups),
+        groups(a.groups),
+        inputPixels(x.size[1] * x.size[2]),
+        outputPixels(y.size[1] * y.size[2]),
+        strideH(a.strideH),
+        strideW(a.strideW),
         phaseTaps(tapsOfPhase(r, a.strideH, a.dilationH) * tapsOfPhase(s, a.strideW, a.dilationW)),
         phasePixels(ceilDivide(x.size[1], a.strideH) * ceilDivide(x.size[2], a.strideW)),
-        pointwise(a.algorithm <= ops::Conv2d::Gemm && r == 1 && s == 1 && a.strideH == 1 && a.strideW == 1 && a.padTop == 0 && a.padLeft == 0 &&
-                  a.padBottom == 0 && a.padRight == 0 && x.size[1] == y.size[1] && x.size[2] == y.size[2]),
+        pointwise(a.algorithm <= ops::Conv2d::Gemm && r == 1 && s == 1 && a.strideH == 1 &&
+                  a.strideW == 1 && a.padTop == 0 && a.padLeft == 0 && a.padBottom == 0 &&
+                  a.padRight == 0 && x.size[1] == y.size[1] && x.size[2] == y.size[2]),
         algorithm(a.algorithm) {}
 };
 
 // Elements that each way writes and reads again for one image.
 inline std::int64_t flippedElements(const ConvShape& s) {
   const bool phases = s.strideH > 1 || s.strideW > 1;
-  const std::int64_t columns = phases ? s.strideH * s.strideW * s.phasePixels * s.phaseTaps * s.filters
-                                      : s.inputPixels * s.taps * s.filters;
+  const std::int64_t columns = phases
+                                   ? s.strideH * s.strideW * s.phasePixels * s.phaseTaps * s.filters
+                                   : s.inputPixels * s.taps * s.filters;
   return columns + (phases ? s.inputPixels * s.channels : 0);
 }
-inline std::int64_t col2imElements(const ConvShape& s) { return s.outputPixels * s.taps * s.channels; }
+inline std::int64_t col2imElements(const ConvShape& s) {
+  return s.outputPixels * s.taps * s.channels;
+}
 
 inline bool dataGradientByCol2im(const ConvShape& s) {
   if (s.algorithm == ops::Conv2d::Im2col) return false;
@@ -69,7 +81,8 @@ inline WorkspaceNeed workspaceNeed(const ConvShape& s, int op) {
   }
   const bool phases = s.strideH > 1 || s.strideW > 1;
   need.fixed += aligned(s.taps * s.groupFilters * s.channels * kFloat);
-  need.perImage = (phases ? s.phasePixels : s.inputPixels) * columnPitch(phases ? s.phaseTaps : s.taps, s.filters) * kFloat;
+  need.perImage = (phases ? s.phasePixels : s.inputPixels) *
+                  columnPitch(phases ? s.phaseTaps : s.taps, s.filters) * kFloat;
   if (phases) need.perImage += s.phasePixels * s.channels * kFloat;
   return need;
 }
@@ -92,11 +105,14 @@ struct WorkspaceParts {
       return reinterpret_cast<float*>(part);
     };
     blas = {take(kBlasWorkspaceBytes), static_cast<std::size_t>(kBlasWorkspaceBytes)};
-    if (op == ops::Conv2d::BackwardFilter) bias = take(kBiasParts * s.filters * static_cast<std::int64_t>(sizeof(float)));
+    if (op == ops::Conv2d::BackwardFilter)
+      bias = take(kBiasParts * s.filters * static_cast<std::int64_t>(sizeof(float)));
     images = n;
     if (need.perImage == 0) return;
     const bool flipped = op == ops::Conv2d::BackwardData && !dataGradientByCol2im(s);
-    if (flipped) filters = take(s.taps * s.groupFilters * s.channels * static_cast<std::int64_t>(sizeof(float)));
+    if (flipped)
+      filters =
+          take(s.taps * s.groupFilters * s.channels * static_cast<std::int64_t>(sizeof(float)));
     const std::int64_t rest = workspace.elements() - (at - static_cast<char*>(workspace.data));
     images = std::max<std::int64_t>(1, std::min(n, rest / need.perImage));
     columns = reinterpret_cast<float*>(at);

@@ -30,10 +30,14 @@ struct MapArguments {
 template <int Inputs, class T, class F>
 __device__ __forceinline__ T apply(const F& f, const T* x) {
   (void)x;
-  if constexpr (Inputs == 0) return f();
-  else if constexpr (Inputs == 1) return f(x[0]);
-  else if constexpr (Inputs == 2) return f(x[0], x[1]);
-  else return f(x[0], x[1], x[2]);
+  if constexpr (Inputs == 0)
+    return f();
+  else if constexpr (Inputs == 1)
+    return f(x[0]);
+  else if constexpr (Inputs == 2)
+    return f(x[0], x[1]);
+  else
+    return f(x[0], x[1], x[2]);
 }
 
 template <int Width, bool Add, int Inputs, class T, class F>
@@ -87,7 +91,8 @@ void map(const char* name, cudaStream_t stream, const F& f, const View& y, const
 
   // Pieces whose indices fit into 32 bits: rows at a time, or, for one long row, packets at a time.
   const std::int64_t pieceElements = std::min(channels, kMostItems);
-  const std::int64_t pieceRows = std::max<std::int64_t>(1, kMostItems / std::max<std::int64_t>(1, channels));
+  const std::int64_t pieceRows =
+      std::max<std::int64_t>(1, kMostItems / std::max<std::int64_t>(1, channels));
   forWidth<16 / sizeof(T)>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     for (std::int64_t row = 0; row < rows; row += pieceRows)
@@ -103,8 +108,10 @@ void map(const char* name, cudaStream_t stream, const F& f, const View& y, const
         a.rowElements = static_cast<std::uint32_t>(std::min(pieceElements, channels - at));
         a.rowPackets = static_cast<std::uint32_t>(ceilDivide(a.rowElements, kWidth));
         const std::int64_t items = std::int64_t(a.rows) * a.rowPackets;
-        if (y.accumulates()) launchItems(name, mapKernel<kWidth, true, kInputs, T, F>, items, stream, f, a);
-        else launchItems(name, mapKernel<kWidth, false, kInputs, T, F>, items, stream, f, a);
+        if (y.accumulates())
+          launchItems(name, mapKernel<kWidth, true, kInputs, T, F>, items, stream, f, a);
+        else
+          launchItems(name, mapKernel<kWidth, false, kInputs, T, F>, items, stream, f, a);
       }
   });
 }

@@ -17,7 +17,8 @@ struct Failure {
 
 inline void check(cudaError_t error, const std::string& call) {
   if (error != cudaSuccess)
-    throw Failure{error, call, std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error)};
+    throw Failure{error, call,
+                  std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error)};
 }
 
 }  // namespace striate::cuda

@@ -41,8 +41,8 @@ constexpr std::int64_t kMostItems = std::int64_t(1) << 30;
 
 // One thread an item, kThreads a block.
 template <class... Parameters, class... Arguments>
-void launchItems(const char* name, void (*kernel)(Parameters...), std::int64_t items, cudaStream_t stream,
-                 Arguments&&... arguments) {
+void launchItems(const char* name, void (*kernel)(Parameters...), std::int64_t items,
+                 cudaStream_t stream, Arguments&&... arguments) {
   const Geometry g{dim3(static_cast<unsigned>(ceilDivide(items, kThreads))), dim3(kThreads), 0};
   check(launch<kThreads>(name, kernel, g, stream, std::forward<Arguments>(arguments)...),
         std::string("launch of ") + name);

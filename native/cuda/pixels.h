@@ -14,14 +14,16 @@ struct Volume {
   std::int64_t pitch;
   std::int32_t height, width;
 
-  __device__ __forceinline__ T* at(std::uint32_t image, std::int32_t h, std::int32_t w, std::uint32_t c) const {
+  __device__ __forceinline__ T* at(std::uint32_t image, std::int32_t h, std::int32_t w,
+                                   std::uint32_t c) const {
     return data + ((std::int64_t(image) * height + h) * width + w) * pitch + c;
   }
 };
 
 template <class T>
 Volume<T> volume(const View& v) {
-  return {v.as<T>(), v.pitch, static_cast<std::int32_t>(v.size[1]), static_cast<std::int32_t>(v.size[2])};
+  return {v.as<T>(), v.pitch, static_cast<std::int32_t>(v.size[1]),
+          static_cast<std::int32_t>(v.size[2])};
 }
 
 // Which pixel and channels a thread works on.
@@ -38,7 +40,8 @@ struct PixelGrid {
   __device__ __forceinline__ PixelThread thread(int packetWidth) const {
     const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x;
     const std::uint32_t pixel = i / packets, row = pixel / width, image = row / height;
-    return {firstImage + image, (i - pixel * packets) * packetWidth, static_cast<std::int32_t>(row - image * height),
+    return {firstImage + image, (i - pixel * packets) * packetWidth,
+            static_cast<std::int32_t>(row - image * height),
             static_cast<std::int32_t>(pixel - row * width), image < images};
   }
 };

@@ -24,7 +24,8 @@ using Lock = std::lock_guard<std::recursive_mutex>;
 Runtime& runtime() { return Runtime::instance(); }
 
 constexpr std::size_t kStaticShared = 49152;
-constexpr std::size_t kOptInShared = 101376;  // compute capability 8.6, the least of those with opt-in
+constexpr std::size_t kOptInShared =
+    101376;  // compute capability 8.6, the least of those with opt-in
 constexpr std::size_t kParameterBytes = 4096;
 
 // Pinned host memory: start and bytes.
@@ -48,18 +49,24 @@ char* deviceBytes(const void* p, std::size_t bytes, const char* what) {
   };
   if (a == nullptr) return report(FindingKind::OutOfBounds, "no allocation holds this address");
   if (a->freed) return report(FindingKind::UseAfterFree, "the allocation was freed");
-  if (a->offset(p) + bytes > a->bytes) return report(FindingKind::OutOfBounds, "the copy leaves its allocation");
+  if (a->offset(p) + bytes > a->bytes)
+    return report(FindingKind::OutOfBounds, "the copy leaves its allocation");
   return a->data.get() + a->offset(p);
 }
 
 cudaError_t copyNow(void* to, const void* from, std::size_t bytes) {
-  const bool toDevice = card().memory.isDevicePointer(to), fromDevice = card().memory.isDevicePointer(from);
+  const bool toDevice = card().memory.isDevicePointer(to),
+             fromDevice = card().memory.isDevicePointer(from);
   char* destination = toDevice ? deviceBytes(to, bytes, "copy") : static_cast<char*>(to);
-  const char* source = fromDevice ? deviceBytes(from, bytes, "copy") : static_cast<const char*>(from);
+  const char* source =
+      fromDevice ? deviceBytes(from, bytes, "copy") : static_cast<const char*>(from);
   if (fromDevice) {
     const Allocation* a = card().memory.find(from);
     if (!toDevice && !a->shadow->defined(a->offset(from), bytes))
-      throw FindingError{{FindingKind::UninitialisedRead, "copy", {0, 0, 0}, {0, 0, 0},
+      throw FindingError{{FindingKind::UninitialisedRead,
+                          "copy",
+                          {0, 0, 0},
+                          {0, 0, 0},
                           "the host reads device memory that holds no value"}};
   }
   std::memmove(destination, source, bytes);
@@ -71,13 +78,19 @@ cudaError_t copyNow(void* to, const void* from, std::size_t bytes) {
 }
 
 cudaError_t checkDirection(const void* to, const void* from, cudaMemcpyKind kind) {
-  const bool toDevice = card().memory.isDevicePointer(to), fromDevice = card().memory.isDevicePointer(from);
+  const bool toDevice = card().memory.isDevicePointer(to),
+             fromDevice = card().memory.isDevicePointer(from);
   switch (kind) {
-    case cudaMemcpyDefault: return cudaSuccess;
-    case cudaMemcpyHostToHost: return !toDevice && !fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
-    case cudaMemcpyHostToDevice: return toDevice && !fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
-    case cudaMemcpyDeviceToHost: return !toDevice && fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
-    case cudaMemcpyDeviceToDevice: return toDevice && fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
+    case cudaMemcpyDefault:
+      return cudaSuccess;
+    case cudaMemcpyHostToHost:
+      return !toDevice && !fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
+    case cudaMemcpyHostToDevice:
+      return toDevice && !fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
+    case cudaMemcpyDeviceToHost:
+      return !toDevice && fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
+    case cudaMemcpyDeviceToDevice:
+      return toDevice && fromDevice ? cudaSuccess : cudaErrorInvalidMemcpyDirection;
   }
   return cudaErrorInvalidMemcpyDirection;
 }
@@ -88,7 +101,9 @@ cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int device) { return device == 0 ? cudaSuccess : runtime().fail(cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int device) {
+  return device == 0 ? cudaSuccess : runtime().fail(cudaErrorInvalidDevice);
+}
 cudaError_t cudaGetDevice(int* device) {
   *device = 0;
   return cudaSuccess;
@@ -110,15 +125,30 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
 
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
   cudaDeviceProp p;
-  if (const cudaError_t error = cudaGetDeviceProperties(&p, device); error != cudaSuccess) return error;
+  if (const cudaError_t error = cudaGetDeviceProperties(&p, device); error != cudaSuccess)
+    return error;
   switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock: *value = p.maxThreadsPerBlock; return cudaSuccess;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = static_cast<int>(p.sharedMemPerBlock); return cudaSuccess;
-    case cudaDevAttrMultiProcessorCount: *value = p.multiProcessorCount; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMajor: *value = p.major; return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor: *value = p.minor; return cudaSuccess;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = static_cast<int>(p.sharedMemPerBlockOptin); return cudaSuccess;
-    case cudaDevAttrMemoryPoolsSupported: *value = 1; return cudaSuccess;
+    case cudaDevAttrMaxThreadsPerBlock:
+      *value = p.maxThreadsPerBlock;
+      return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+      *value = static_cast<int>(p.sharedMemPerBlock);
+      return cudaSuccess;
+    case cudaDevAttrMultiProcessorCount:
+      *value = p.multiProcessorCount;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = p.major;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = p.minor;
+      return cudaSuccess;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = static_cast<int>(p.sharedMemPerBlockOptin);
+      return cudaSuccess;
+    case cudaDevAttrMemoryPoolsSupported:
+      *value = 1;
+      return cudaSuccess;
   }
   return runtime().fail(cudaErrorInvalidValue);
 }
@@ -147,34 +177,35 @@ cudaError_t cudaPeekAtLastError() {
   return runtime().last;
 }
 
-#define STRIATE_ERRORS(X)                                                                  \
-  X(cudaSuccess, "no error")                                                               \
-  X(cudaErrorInvalidValue, "invalid argument")                                             \
-  X(cudaErrorMemoryAllocation, "out of memory")                                            \
-  X(cudaErrorInitializationError, "initialization error")                                  \
-  X(cudaErrorInvalidConfiguration, "invalid configuration argument")                       \
-  X(cudaErrorInvalidDevicePointer, "invalid device pointer")                               \
-  X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                  \
-  X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version") \
-  X(cudaErrorNoDevice, "no CUDA-capable device is detected")                               \
-  X(cudaErrorInvalidDevice, "invalid device ordinal")                                      \
-  X(cudaErrorInvalidResourceHandle, "invalid resource handle")                             \
-  X(cudaErrorIllegalState, "the operation cannot be performed in the present state")       \
-  X(cudaErrorNotReady, "device not ready")                                                 \
-  X(cudaErrorIllegalAddress, "an illegal memory access was encountered")                   \
-  X(cudaErrorLaunchOutOfResources, "too many resources requested for launch")              \
-  X(cudaErrorLaunchFailure, "unspecified launch failure")                                  \
-  X(cudaErrorNotSupported, "operation not supported")                                      \
-  X(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing") \
+#define STRIATE_ERRORS(X)                                                                         \
+  X(cudaSuccess, "no error")                                                                      \
+  X(cudaErrorInvalidValue, "invalid argument")                                                    \
+  X(cudaErrorMemoryAllocation, "out of memory")                                                   \
+  X(cudaErrorInitializationError, "initialization error")                                         \
+  X(cudaErrorInvalidConfiguration, "invalid configuration argument")                              \
+  X(cudaErrorInvalidDevicePointer, "invalid device pointer")                                      \
+  X(cudaErrorInvalidMemcpyDirection, "invalid copy direction for memcpy")                         \
+  X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")  \
+  X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                      \
+  X(cudaErrorInvalidDevice, "invalid device ordinal")                                             \
+  X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                    \
+  X(cudaErrorIllegalState, "the operation cannot be performed in the present state")              \
+  X(cudaErrorNotReady, "device not ready")                                                        \
+  X(cudaErrorIllegalAddress, "an illegal memory access was encountered")                          \
+  X(cudaErrorLaunchOutOfResources, "too many resources requested for launch")                     \
+  X(cudaErrorLaunchFailure, "unspecified launch failure")                                         \
+  X(cudaErrorNotSupported, "operation not supported")                                             \
+  X(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing")        \
   X(cudaErrorStreamCaptureInvalidated, "operation failed due to a previous error during capture") \
-  X(cudaErrorStreamCaptureUnjoined, "capturing stream has unjoined work")                  \
-  X(cudaErrorStreamCaptureImplicit, "dependency created on uncaptured work in another stream") \
+  X(cudaErrorStreamCaptureUnjoined, "capturing stream has unjoined work")                         \
+  X(cudaErrorStreamCaptureImplicit, "dependency created on uncaptured work in another stream")    \
   X(cudaErrorUnknown, "unknown error")
 
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
 #define STRIATE_TEXT(code, text) \
-  case code: return text;
+  case code:                     \
+    return text;
     STRIATE_ERRORS(STRIATE_TEXT)
 #undef STRIATE_TEXT
   }
@@ -183,7 +214,8 @@ const char* cudaGetErrorString(cudaError_t error) {
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
 #define STRIATE_NAME(code, text) \
-  case code: return #code;
+  case code:                     \
+    return #code;
     STRIATE_ERRORS(STRIATE_NAME)
 #undef STRIATE_NAME
   }
@@ -276,20 +308,24 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
   *pool = reinterpret_cast<cudaMemPool_t>(&card());
   return device == 0 ? cudaSuccess : runtime().fail(cudaErrorInvalidDevice);
 }
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return runtime().sticky; }
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
+  return runtime().sticky;
+}
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
   *static_cast<unsigned long long*>(value) = card().memory.used();
   return runtime().sticky;
 }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return runtime().sticky; }
 
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
   Lock lock(runtime().mutex);
   Runtime& r = runtime();
   CUstream_st* s = r.resolve(stream);
   if (s == nullptr) return r.fail(cudaErrorInvalidResourceHandle);
   if (bytes == 0) return r.sticky;
-  if (const cudaError_t error = checkDirection(to, from, kind); error != cudaSuccess) return r.fail(error);
+  if (const cudaError_t error = checkDirection(to, from, kind); error != cudaSuccess)
+    return r.fail(error);
   ++r.counts.copies;
   Operation operation;
   operation.name = "cudaMemcpyAsync";
@@ -310,7 +346,9 @@ cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpy
   Lock lock(runtime().mutex);
   Runtime& r = runtime();
   if (r.capturing()) return r.refuseInCapture();
-  if (const cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, nullptr); error != cudaSuccess) return error;
+  if (const cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+      error != cudaSuccess)
+    return error;
   ++r.counts.synchronizations;
   return r.wait(r.resolve(nullptr));
 }
@@ -399,7 +437,8 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
   Lock lock(runtime().mutex);
   if (event == nullptr) return runtime().fail(cudaErrorInvalidResourceHandle);
   if (runtime().sticky != cudaSuccess) return runtime().sticky;
-  return !event->recorded || event->stream->completed >= event->number ? cudaSuccess : cudaErrorNotReady;
+  return !event->recorded || event->stream->completed >= event->number ? cudaSuccess
+                                                                       : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   Lock lock(runtime().mutex);
@@ -428,7 +467,8 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   Lock lock(runtime().mutex);
   CUstream_st* s = runtime().resolve(stream);
-  return s == nullptr ? runtime().fail(cudaErrorInvalidResourceHandle) : runtime().endCapture(s, graph);
+  return s == nullptr ? runtime().fail(cudaErrorInvalidResourceHandle)
+                      : runtime().endCapture(s, graph);
 }
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, std::size_t* count) {
   if (graph == nullptr) return runtime().fail(cudaErrorInvalidValue);
@@ -454,7 +494,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
   if (s == nullptr || exec == nullptr) return r.fail(cudaErrorInvalidResourceHandle);
   if (r.sticky != cudaSuccess) return r.sticky;
   if (takeFault(r.faults.launch))
-    return r.faults.sticky ? r.failSticky(cudaErrorLaunchFailure) : r.fail(cudaErrorLaunchOutOfResources);
+    return r.faults.sticky ? r.failSticky(cudaErrorLaunchFailure)
+                           : r.fail(cudaErrorLaunchOutOfResources);
   return r.launchGraph(*exec, s);
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
@@ -485,27 +526,30 @@ cudaError_t setMaxDynamicShared(const void* function, std::size_t bytes) {
   return cudaSuccess;
 }
 
-cudaError_t launchKernel(const char* name, const void* function, int maxThreads, unsigned gridX, unsigned gridY,
-                         unsigned gridZ, unsigned blockX, unsigned blockY, unsigned blockZ,
-                         std::size_t dynamicShared, std::size_t parameterBytes, cudaStream_t stream,
-                         std::function<void()> body) {
+cudaError_t launchKernel(const char* name, const void* function, int maxThreads, unsigned gridX,
+                         unsigned gridY, unsigned gridZ, unsigned blockX, unsigned blockY,
+                         unsigned blockZ, std::size_t dynamicShared, std::size_t parameterBytes,
+                         cudaStream_t stream, std::function<void()> body) {
   Lock lock(runtime().mutex);
   Runtime& r = runtime();
   CUstream_st* s = r.resolve(stream);
   if (s == nullptr) return r.fail(cudaErrorInvalidResourceHandle);
   if (r.sticky != cudaSuccess) return r.sticky;
   const std::uint64_t threads = std::uint64_t(blockX) * blockY * blockZ;
-  const bool configured = threads >= 1 && threads <= 1024 && blockX <= 1024 && blockY <= 1024 && blockZ <= 64 &&
-                          gridX >= 1 && gridX <= 0x7fffffffu && gridY >= 1 && gridY <= 65535 && gridZ >= 1 &&
-                          gridZ <= 65535 && parameterBytes <= kParameterBytes;
+  const bool configured = threads >= 1 && threads <= 1024 && blockX <= 1024 && blockY <= 1024 &&
+                          blockZ <= 64 && gridX >= 1 && gridX <= 0x7fffffffu && gridY >= 1 &&
+                          gridY <= 65535 && gridZ >= 1 && gridZ <= 65535 &&
+                          parameterBytes <= kParameterBytes;
   if (!configured) return r.fail(cudaErrorInvalidConfiguration);
-  if (threads > static_cast<std::uint64_t>(maxThreads)) return r.fail(cudaErrorLaunchOutOfResources);
+  if (threads > static_cast<std::uint64_t>(maxThreads))
+    return r.fail(cudaErrorLaunchOutOfResources);
   const auto optedIn = r.maxDynamicShared.find(function);
   if (dynamicShared > (optedIn == r.maxDynamicShared.end() ? kStaticShared : optedIn->second))
     return r.fail(cudaErrorInvalidValue);
   ++r.counts.launches;
   if (takeFault(r.faults.launch))
-    return r.faults.sticky ? r.failSticky(cudaErrorLaunchFailure) : r.fail(cudaErrorLaunchOutOfResources);
+    return r.faults.sticky ? r.failSticky(cudaErrorLaunchFailure)
+                           : r.fail(cudaErrorLaunchOutOfResources);
 
   Launch launch;
   launch.kernel = name;
@@ -517,7 +561,8 @@ cudaError_t launchKernel(const char* name, const void* function, int maxThreads,
   Operation operation;
   operation.name = name;
   if (launch.declared)
-    for (const DeclaredRange& range : *launch.declared) operation.touches.push_back({range.begin, range.end, range.writable});
+    for (const DeclaredRange& range : *launch.declared)
+      operation.touches.push_back({range.begin, range.end, range.writable});
   operation.run = [launch = std::move(launch)] {
     Runtime& state = runtime();
     runGrid(launch, state.schedule, state.counting ? &state.kernels[launch.kernel] : nullptr);

@@ -64,12 +64,18 @@ bool assign(T& to, const void* buffer, std::size_t bytes, Value) {
 std::size_t getVersion() { return 130000; }
 const char* getStatusString(Status s) {
   switch (s) {
-    case lt::kSuccess: return "CUBLAS_STATUS_SUCCESS";
-    case lt::kNotInitialized: return "CUBLAS_STATUS_NOT_INITIALIZED";
-    case lt::kAllocFailed: return "CUBLAS_STATUS_ALLOC_FAILED";
-    case lt::kInvalidValue: return "CUBLAS_STATUS_INVALID_VALUE";
-    case lt::kExecutionFailed: return "CUBLAS_STATUS_EXECUTION_FAILED";
-    case lt::kNotSupported: return "CUBLAS_STATUS_NOT_SUPPORTED";
+    case lt::kSuccess:
+      return "CUBLAS_STATUS_SUCCESS";
+    case lt::kNotInitialized:
+      return "CUBLAS_STATUS_NOT_INITIALIZED";
+    case lt::kAllocFailed:
+      return "CUBLAS_STATUS_ALLOC_FAILED";
+    case lt::kInvalidValue:
+      return "CUBLAS_STATUS_INVALID_VALUE";
+    case lt::kExecutionFailed:
+      return "CUBLAS_STATUS_EXECUTION_FAILED";
+    case lt::kNotSupported:
+      return "CUBLAS_STATUS_NOT_SUPPORTED";
   }
   return "CUBLAS_STATUS_UNKNOWN";
 }
@@ -101,19 +107,28 @@ Status descDestroy(void* d) {
 Status descSet(void* d, int attribute, const void* buffer, std::size_t bytes) {
   if (d == nullptr || buffer == nullptr) return lt::kInvalidValue;
   Description& desc = *static_cast<Description*>(d);
-  const auto set = [&](auto& field) { return assign(field, buffer, bytes, 0) ? lt::kSuccess : lt::kInvalidValue; };
+  const auto set = [&](auto& field) {
+    return assign(field, buffer, bytes, 0) ? lt::kSuccess : lt::kInvalidValue;
+  };
   switch (attribute) {
-    case lt::kDescPointerMode: return set(desc.pointerMode);
-    case lt::kDescTransposeA: return set(desc.transposeA);
-    case lt::kDescTransposeB: return set(desc.transposeB);
-    case lt::kDescEpilogue: return set(desc.epilogue);
-    case lt::kDescBiasPointer: return set(desc.bias);
-    case lt::kDescBiasBatchStride: return set(desc.biasStride);
+    case lt::kDescPointerMode:
+      return set(desc.pointerMode);
+    case lt::kDescTransposeA:
+      return set(desc.transposeA);
+    case lt::kDescTransposeB:
+      return set(desc.transposeB);
+    case lt::kDescEpilogue:
+      return set(desc.epilogue);
+    case lt::kDescBiasPointer:
+      return set(desc.bias);
+    case lt::kDescBiasBatchStride:
+      return set(desc.biasStride);
   }
   return lt::kInvalidValue;
 }
 
-Status layoutCreate(void** l, int type, std::uint64_t rows, std::uint64_t columns, std::int64_t ld) {
+Status layoutCreate(void** l, int type, std::uint64_t rows, std::uint64_t columns,
+                    std::int64_t ld) {
   if (type != lt::kReal32 && type != lt::kReal16 && type != lt::kRealB16) return lt::kInvalidValue;
   if (ld < static_cast<std::int64_t>(rows)) return lt::kInvalidValue;
   *l = new Layout{type, rows, columns, ld};
@@ -126,7 +141,9 @@ Status layoutDestroy(void* l) {
 Status layoutSet(void* l, int attribute, const void* buffer, std::size_t bytes) {
   if (l == nullptr || buffer == nullptr) return lt::kInvalidValue;
   Layout& layout = *static_cast<Layout*>(l);
-  const auto set = [&](auto& field) { return assign(field, buffer, bytes, 0) ? lt::kSuccess : lt::kInvalidValue; };
+  const auto set = [&](auto& field) {
+    return assign(field, buffer, bytes, 0) ? lt::kSuccess : lt::kInvalidValue;
+  };
   if (attribute == lt::kLayoutBatchCount) return set(layout.batches);
   if (attribute == lt::kLayoutBatchStride) return set(layout.stride);
   return lt::kInvalidValue;
@@ -154,10 +171,12 @@ std::uint64_t mix(std::uint64_t h, std::uint64_t value) { return (h ^ value) * 0
 
 std::uint64_t shapeOf(const Description& d, const Layout& a, const Layout& b, const Layout& c) {
   std::uint64_t h = 0xcbf29ce484222325ull;
-  for (const std::uint64_t v : {std::uint64_t(d.compute), std::uint64_t(d.transposeA), std::uint64_t(d.transposeB), std::uint64_t(d.epilogue)})
+  for (const std::uint64_t v : {std::uint64_t(d.compute), std::uint64_t(d.transposeA),
+                                std::uint64_t(d.transposeB), std::uint64_t(d.epilogue)})
     h = mix(h, v);
   for (const Layout* l : {&a, &b, &c})
-    for (const std::uint64_t v : {std::uint64_t(l->type), l->rows, l->columns, std::uint64_t(l->ld), std::uint64_t(l->batches), std::uint64_t(l->stride)})
+    for (const std::uint64_t v : {std::uint64_t(l->type), l->rows, l->columns, std::uint64_t(l->ld),
+                                  std::uint64_t(l->batches), std::uint64_t(l->stride)})
       h = mix(h, v);
   return h;
 }
@@ -166,14 +185,18 @@ std::uint64_t shapeOf(const Description& d, const Layout& a, const Layout& b, co
 bool agree(const Description& d, const Layout& a, const Layout& b, const Layout& c) {
   const std::uint64_t m = d.transposeA ? a.columns : a.rows, k = d.transposeA ? a.rows : a.columns;
   const std::uint64_t kb = d.transposeB ? b.columns : b.rows, n = d.transposeB ? b.rows : b.columns;
-  return m == c.rows && n == c.columns && k == kb && a.batches == b.batches && a.batches == c.batches;
+  return m == c.rows && n == c.columns && k == kb && a.batches == b.batches &&
+         a.batches == c.batches;
 }
 
-Status heuristic(Handle handle, void* d, void* a, void* b, void* c, void* output, void* p, int, HeuristicResult* result, int* found) {
-  if (handle == nullptr || d == nullptr || a == nullptr || b == nullptr || c == nullptr || output == nullptr || p == nullptr)
+Status heuristic(Handle handle, void* d, void* a, void* b, void* c, void* output, void* p, int,
+                 HeuristicResult* result, int* found) {
+  if (handle == nullptr || d == nullptr || a == nullptr || b == nullptr || c == nullptr ||
+      output == nullptr || p == nullptr)
     return lt::kInvalidValue;
   const auto& desc = *static_cast<Description*>(d);
-  const auto &la = *static_cast<Layout*>(a), &lb = *static_cast<Layout*>(b), &lc = *static_cast<Layout*>(c);
+  const auto &la = *static_cast<Layout*>(a), &lb = *static_cast<Layout*>(b),
+             &lc = *static_cast<Layout*>(c);
   const auto& preference = *static_cast<PreferenceData*>(p);
   *found = 0;
   if (!agree(desc, la, lb, lc)) return lt::kInvalidValue;
@@ -201,8 +224,9 @@ struct Range {
 };
 
 Range span(const void* p, const Layout& l) {
-  const std::uint64_t last = (l.columns - 1) * static_cast<std::uint64_t>(l.ld) + l.rows +
-                             static_cast<std::uint64_t>(l.batches - 1) * static_cast<std::uint64_t>(l.stride);
+  const std::uint64_t last =
+      (l.columns - 1) * static_cast<std::uint64_t>(l.ld) + l.rows +
+      static_cast<std::uint64_t>(l.batches - 1) * static_cast<std::uint64_t>(l.stride);
   return {p, last * 4};
 }
 
@@ -212,9 +236,12 @@ Range span(const void* p, const Layout& l) {
 
 char* resolve(const Range& r, const char* what) {
   Allocation* a = card().memory.find(r.p);
-  if (a == nullptr) report(card().memory.isDevicePointer(r.p) ? FindingKind::OutOfBounds : FindingKind::HostAccess, std::string(what) + " is no device memory");
+  if (a == nullptr)
+    report(card().memory.isDevicePointer(r.p) ? FindingKind::OutOfBounds : FindingKind::HostAccess,
+           std::string(what) + " is no device memory");
   if (a->freed) report(FindingKind::UseAfterFree, std::string(what) + " was freed");
-  if (a->offset(r.p) + r.bytes > a->bytes) report(FindingKind::OutOfBounds, std::string(what) + " leaves its allocation");
+  if (a->offset(r.p) + r.bytes > a->bytes)
+    report(FindingKind::OutOfBounds, std::string(what) + " leaves its allocation");
   return a->data.get() + a->offset(r.p);
 }
 
@@ -222,16 +249,20 @@ void requireDefined(const void* p, const Layout& l, const char* what) {
   Allocation* a = card().memory.find(p);
   for (std::int32_t batch = 0; batch < l.batches; ++batch)
     for (std::uint64_t column = 0; column < l.columns; ++column) {
-      const std::uint64_t at = a->offset(p) + 4 * (static_cast<std::uint64_t>(batch) * l.stride + column * l.ld);
-      if (!a->shadow->defined(at, l.rows * 4)) report(FindingKind::UninitialisedRead, std::string(what) + " holds no value");
+      const std::uint64_t at =
+          a->offset(p) + 4 * (static_cast<std::uint64_t>(batch) * l.stride + column * l.ld);
+      if (!a->shadow->defined(at, l.rows * 4))
+        report(FindingKind::UninitialisedRead, std::string(what) + " holds no value");
     }
 }
 
-void requireDeclared(const std::vector<DeclaredRange>& declared, const Range& r, bool writes, const char* what) {
+void requireDeclared(const std::vector<DeclaredRange>& declared, const Range& r, bool writes,
+                     const char* what) {
   const auto begin = reinterpret_cast<std::uintptr_t>(r.p);
   for (const DeclaredRange& d : declared)
     if (begin >= d.begin && begin + r.bytes <= d.end && (d.writable || !writes)) return;
-  report(FindingKind::OutsideDeclaredBuffers, std::string(what) + " is not declared by the instruction");
+  report(FindingKind::OutsideDeclaredBuffers,
+         std::string(what) + " is not declared by the instruction");
 }
 
 struct Call {
@@ -277,7 +308,8 @@ void multiply(const Call& call) {
   requireDefined(call.pa, call.a, "A");
   requireDefined(call.pb, call.b, "B");
   if (call.beta != 0) requireDefined(call.pc, call.c, "C with beta other than 0");
-  const bool hasBias = (call.desc.epilogue & lt::kEpilogueBias) != 0, hasRelu = (call.desc.epilogue & lt::kEpilogueRelu) != 0;
+  const bool hasBias = (call.desc.epilogue & lt::kEpilogueBias) != 0,
+             hasRelu = (call.desc.epilogue & lt::kEpilogueRelu) != 0;
   const Layout biasLayout = biasOf(call.desc, call.c);
   const float* bias = nullptr;
   if (hasBias) {
@@ -286,7 +318,8 @@ void multiply(const Call& call) {
   }
   const bool tf32 = call.desc.compute == lt::kComputeTf32;
   const auto round = [&](float x) { return tf32 ? toTf32(x) : x; };
-  const std::uint64_t m = call.c.rows, n = call.c.columns, k = call.desc.transposeA ? call.a.rows : call.a.columns;
+  const std::uint64_t m = call.c.rows, n = call.c.columns,
+                      k = call.desc.transposeA ? call.a.rows : call.a.columns;
   if (sumsRowsOfA(call.desc)) sumRows(call, A, m, k);
   std::vector<float> panel(m * k);
   std::vector<float> column(m);
@@ -295,11 +328,13 @@ void multiply(const Call& call) {
     float* c = C + batch * call.c.stride;
     for (std::uint64_t l = 0; l < k; ++l)
       for (std::uint64_t i = 0; i < m; ++i)
-        panel[l * m + i] = round(call.desc.transposeA ? a[i * call.a.ld + l] : a[l * call.a.ld + i]);
+        panel[l * m + i] =
+            round(call.desc.transposeA ? a[i * call.a.ld + l] : a[l * call.a.ld + i]);
     for (std::uint64_t j = 0; j < n; ++j) {
       std::fill(column.begin(), column.end(), 0.0f);
       for (std::uint64_t l = 0; l < k; ++l) {
-        const float factor = round(call.desc.transposeB ? b[l * call.b.ld + j] : b[j * call.b.ld + l]);
+        const float factor =
+            round(call.desc.transposeB ? b[l * call.b.ld + j] : b[j * call.b.ld + l]);
         const float* p = panel.data() + l * m;
         for (std::uint64_t i = 0; i < m; ++i) column[i] += p[i] * factor;
       }
@@ -311,38 +346,57 @@ void multiply(const Call& call) {
         to[i] = hasRelu && value < 0 ? 0.0f : value;
       }
       Allocation* allocation = card().memory.find(call.pd);
-      allocation->shadow->define(allocation->offset(call.pd) + 4 * (static_cast<std::uint64_t>(batch) * call.c.stride + j * call.c.ld), m * 4);
+      allocation->shadow->define(
+          allocation->offset(call.pd) +
+              4 * (static_cast<std::uint64_t>(batch) * call.c.stride + j * call.c.ld),
+          m * 4);
     }
   }
 }
 
-Status matmul(Handle handle, void* d, const void* alpha, const void* A, void* a, const void* B, void* b, const void* beta,
-              const void* C, void* c, void* D, void* output, const Algorithm* algorithm, void* workspace,
-              std::size_t workspaceBytes, cudaStream_t stream) {
+Status matmul(Handle handle, void* d, const void* alpha, const void* A, void* a, const void* B,
+              void* b, const void* beta, const void* C, void* c, void* D, void* output,
+              const Algorithm* algorithm, void* workspace, std::size_t workspaceBytes,
+              cudaStream_t stream) {
   std::lock_guard<std::recursive_mutex> lock(runtime().mutex);
   Runtime& r = runtime();
-  if (handle == nullptr || static_cast<Library*>(handle)->magic != kMagic) return lt::kNotInitialized;
-  if (d == nullptr || a == nullptr || b == nullptr || c == nullptr || output == nullptr || alpha == nullptr || beta == nullptr ||
-      A == nullptr || B == nullptr || D == nullptr)
+  if (handle == nullptr || static_cast<Library*>(handle)->magic != kMagic)
+    return lt::kNotInitialized;
+  if (d == nullptr || a == nullptr || b == nullptr || c == nullptr || output == nullptr ||
+      alpha == nullptr || beta == nullptr || A == nullptr || B == nullptr || D == nullptr)
     return lt::kInvalidValue;
   if (r.sticky != cudaSuccess) return lt::kExecutionFailed;
   CUstream_st* s = r.resolve(stream);
   if (s == nullptr) return lt::kInvalidValue;
-  Call call{*static_cast<Description*>(d), *static_cast<Layout*>(a), *static_cast<Layout*>(b), *static_cast<Layout*>(c), A, B, C, D, 0, 0};
+  Call call{*static_cast<Description*>(d),
+            *static_cast<Layout*>(a),
+            *static_cast<Layout*>(b),
+            *static_cast<Layout*>(c),
+            A,
+            B,
+            C,
+            D,
+            0,
+            0};
   if (call.desc.pointerMode != 0) return lt::kNotSupported;
   std::memcpy(&call.alpha, alpha, 4);
   std::memcpy(&call.beta, beta, 4);
   if (!agree(call.desc, call.a, call.b, call.c) || C != D) return lt::kInvalidValue;
   if (call.c.batches > 1 && call.c.stride == 0) return lt::kInvalidValue;
-  if ((call.desc.epilogue & lt::kEpilogueBias) != 0 && call.desc.bias == nullptr) return lt::kInvalidValue;
-  if (sumsRowsOfA(call.desc) && (call.desc.bias == nullptr || call.c.batches > 1)) return lt::kInvalidValue;
+  if ((call.desc.epilogue & lt::kEpilogueBias) != 0 && call.desc.bias == nullptr)
+    return lt::kInvalidValue;
+  if (sumsRowsOfA(call.desc) && (call.desc.bias == nullptr || call.c.batches > 1))
+    return lt::kInvalidValue;
   if (algorithm == nullptr) return lt::kInvalidValue;
   Chosen chosen;
   std::memcpy(&chosen, algorithm, sizeof chosen);
-  if (chosen.shape != shapeOf(call.desc, call.a, call.b, call.c) || workspaceBytes < chosen.workspaceBytes) return lt::kInvalidValue;
+  if (chosen.shape != shapeOf(call.desc, call.a, call.b, call.c) ||
+      workspaceBytes < chosen.workspaceBytes)
+    return lt::kInvalidValue;
   const void* const pointers[4] = {A, B, C, D};
   for (int i = 0; i < 4; ++i)
-    if (reinterpret_cast<std::uintptr_t>(pointers[i]) % chosen.alignment[i] != 0) return lt::kInvalidValue;
+    if (reinterpret_cast<std::uintptr_t>(pointers[i]) % chosen.alignment[i] != 0)
+      return lt::kInvalidValue;
   ++r.counts.blasCalls;
   if (r.faults.launch > 0 && --r.faults.launch == 0) {
     if (r.faults.sticky) r.failSticky(cudaErrorLaunchFailure);
@@ -351,21 +405,26 @@ Status matmul(Handle handle, void* d, const void* alpha, const void* A, void* a,
 
   Operation operation;
   operation.name = "cublasLtMatmul";
-  std::vector<std::pair<Range, bool>> ranges = {{span(A, call.a), false}, {span(B, call.b), false}, {span(D, call.c), true}};
+  std::vector<std::pair<Range, bool>> ranges = {
+      {span(A, call.a), false}, {span(B, call.b), false}, {span(D, call.c), true}};
   if (workspaceBytes > 0) ranges.push_back({{workspace, workspaceBytes}, true});
-  if ((call.desc.epilogue & lt::kEpilogueBias) != 0) ranges.push_back({span(call.desc.bias, biasOf(call.desc, call.c)), false});
-  if (sumsRowsOfA(call.desc)) ranges.push_back({span(call.desc.bias, biasOf(call.desc, call.c)), true});
+  if ((call.desc.epilogue & lt::kEpilogueBias) != 0)
+    ranges.push_back({span(call.desc.bias, biasOf(call.desc, call.c)), false});
+  if (sumsRowsOfA(call.desc))
+    ranges.push_back({span(call.desc.bias, biasOf(call.desc, call.c)), true});
   for (const auto& [range, writes] : ranges) {
     const auto begin = reinterpret_cast<std::uintptr_t>(range.p);
     operation.touches.push_back({begin, begin + range.bytes, writes});
   }
   operation.run = [call, ranges, declared = r.declared, workspace, workspaceBytes] {
     if (declared)
-      for (const auto& [range, writes] : ranges) requireDeclared(*declared, range, writes, writes ? "an output" : "an input");
+      for (const auto& [range, writes] : ranges)
+        requireDeclared(*declared, range, writes, writes ? "an output" : "an input");
     if (workspaceBytes > 0) {
       resolve({workspace, workspaceBytes}, "the workspace");
       Allocation* allocation = card().memory.find(workspace);
-      allocation->shadow->poison(allocation->offset(workspace), workspaceBytes);  // its contents are the library's
+      allocation->shadow->poison(allocation->offset(workspace),
+                                 workspaceBytes);  // its contents are the library's
     }
     multiply(call);
     return cudaSuccess;

@@ -95,7 +95,8 @@ thread_local Fiber* running = nullptr;
 Fiber::Fiber() {
   const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   mappingBytes_ = kStackBytes + page;
-  mapping_ = mmap(nullptr, mappingBytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  mapping_ = mmap(nullptr, mappingBytes_, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping_ == MAP_FAILED) throw std::bad_alloc();
   mprotect(mapping_, page, PROT_NONE);  // an overflow faults instead of corrupting a neighbour
   stack_ = static_cast<char*>(mapping_) + page;
@@ -150,11 +151,13 @@ void Fiber::suspend() {
   Fiber* self = running;
 #if STRIATE_FIBER_SANITIZER
   // A finished fiber gives its fake stack back.
-  __sanitizer_start_switch_fiber(self->done_ ? nullptr : &self->fakeStack_, self->schedulerStack_, self->schedulerStackBytes_);
+  __sanitizer_start_switch_fiber(self->done_ ? nullptr : &self->fakeStack_, self->schedulerStack_,
+                                 self->schedulerStackBytes_);
 #endif
   striateSwitchStack(&self->sp_, self->schedulerSp_);
 #if STRIATE_FIBER_SANITIZER
-  __sanitizer_finish_switch_fiber(self->fakeStack_, &self->schedulerStack_, &self->schedulerStackBytes_);
+  __sanitizer_finish_switch_fiber(self->fakeStack_, &self->schedulerStack_,
+                                  &self->schedulerStackBytes_);
 #endif
 }
 

@@ -4,19 +4,32 @@ namespace striate::emulator {
 
 const char* name(FindingKind kind) {
   switch (kind) {
-    case FindingKind::BarrierNotReachedByAll: return "barrier not reached by all";
-    case FindingKind::OutsideDeclaredBuffers: return "access outside the declared buffers";
-    case FindingKind::UseAfterFree: return "use after free";
-    case FindingKind::OutOfBounds: return "access outside any allocation";
-    case FindingKind::Misaligned: return "misaligned access";
-    case FindingKind::UninitialisedRead: return "read of uninitialised memory";
-    case FindingKind::SharedMemoryRace: return "race in shared memory";
-    case FindingKind::GlobalMemoryRace: return "race in global memory";
-    case FindingKind::PartialMask: return "partial mask";
-    case FindingKind::UndefinedLane: return "undefined lane";
-    case FindingKind::MissingStreamOrder: return "missing stream order";
-    case FindingKind::HostAccess: return "host access to device memory";
-    case FindingKind::LimitExceeded: return "limit exceeded";
+    case FindingKind::BarrierNotReachedByAll:
+      return "barrier not reached by all";
+    case FindingKind::OutsideDeclaredBuffers:
+      return "access outside the declared buffers";
+    case FindingKind::UseAfterFree:
+      return "use after free";
+    case FindingKind::OutOfBounds:
+      return "access outside any allocation";
+    case FindingKind::Misaligned:
+      return "misaligned access";
+    case FindingKind::UninitialisedRead:
+      return "read of uninitialised memory";
+    case FindingKind::SharedMemoryRace:
+      return "race in shared memory";
+    case FindingKind::GlobalMemoryRace:
+      return "race in global memory";
+    case FindingKind::PartialMask:
+      return "partial mask";
+    case FindingKind::UndefinedLane:
+      return "undefined lane";
+    case FindingKind::MissingStreamOrder:
+      return "missing stream order";
+    case FindingKind::HostAccess:
+      return "host access to device memory";
+    case FindingKind::LimitExceeded:
+      return "limit exceeded";
   }
   return "finding";
 }

@@ -95,9 +95,11 @@ struct Grid {
 
 class Block {
  public:
-  Block(const Grid& grid, std::uint64_t linear) : grid_(grid), linear_(static_cast<std::uint32_t>(linear)) {
+  Block(const Grid& grid, std::uint64_t linear)
+      : grid_(grid), linear_(static_cast<std::uint32_t>(linear)) {
     const Extent3 g = grid.launch.grid, b = grid.launch.block;
-    const Extent3 at{static_cast<std::uint32_t>(linear % g.x), static_cast<std::uint32_t>(linear / g.x % g.y),
+    const Extent3 at{static_cast<std::uint32_t>(linear % g.x),
+                     static_cast<std::uint32_t>(linear / g.x % g.y),
                      static_cast<std::uint32_t>(linear / g.x / g.y)};
     lanes_.resize(b.count());
     for (std::uint32_t t = 0; t < lanes_.size(); ++t) {
@@ -132,7 +134,8 @@ class Block {
   }
 
   [[noreturn]] void fail(const Lane& lane, FindingKind kind, const std::string& message) const {
-    throw FindingError{{kind, grid_.launch.kernel, lane.indices.blockIdx, lane.indices.threadIdx, message}};
+    throw FindingError{
+        {kind, grid_.launch.kernel, lane.indices.blockIdx, lane.indices.threadIdx, message}};
   }
 
   void* shared(const void* site, std::size_t bytes, std::size_t alignment) {
@@ -141,9 +144,11 @@ class Block {
     const std::uint64_t offset = (sharedUsed_ + alignment - 1) / alignment * alignment;
     if (offset + bytes - dynamicBytes_ > kStaticSharedLimit + 128)
       fail(*current, FindingKind::LimitExceeded,
-           "static shared memory of " + std::to_string(offset + bytes) + " bytes; the limit is 49152");
+           "static shared memory of " + std::to_string(offset + bytes) +
+               " bytes; the limit is 49152");
     if (offset + bytes > kSharedArena)
-      fail(*current, FindingKind::LimitExceeded, "shared memory of " + std::to_string(offset + bytes) + " bytes");
+      fail(*current, FindingKind::LimitExceeded,
+           "shared memory of " + std::to_string(offset + bytes) + " bytes");
     pieces_.push_back({site, offset});
     sharedUsed_ = offset + bytes;
     return sharedAddress(offset);
@@ -151,21 +156,26 @@ class Block {
 
   void* dynamicShared() const { return sharedAddress(0); }
 
-  void* touch(Lane& lane, const void* p, std::size_t bytes, std::size_t alignment, Space space, const void* site) {
+  void* touch(Lane& lane, const void* p, std::size_t bytes, std::size_t alignment, Space space,
+              const void* site) {
     if (reinterpret_cast<std::uintptr_t>(p) % alignment != 0)
       fail(lane, FindingKind::Misaligned,
-           std::to_string(bytes) + " bytes at an address that is not a multiple of " + std::to_string(alignment));
+           std::to_string(bytes) + " bytes at an address that is not a multiple of " +
+               std::to_string(alignment));
     const auto address = reinterpret_cast<std::uintptr_t>(p);
     const auto arena = reinterpret_cast<std::uintptr_t>(sharedArena().data.get());
     const bool isShared = address >= arena && address < arena + kSharedArena;
-    if (grid_.count != nullptr) lane.records.push_back({site, address, static_cast<std::uint32_t>(bytes), isShared, space});
-    return isShared ? touchShared(lane, address - arena, bytes, space) : touchGlobal(lane, p, bytes, space);
+    if (grid_.count != nullptr)
+      lane.records.push_back({site, address, static_cast<std::uint32_t>(bytes), isShared, space});
+    return isShared ? touchShared(lane, address - arena, bytes, space)
+                    : touchGlobal(lane, p, bytes, space);
   }
 
   std::uint32_t barriers() const { return barriers_; }
 
  private:
-  static constexpr std::uint64_t kSharedArena = 232448;  // 227 KB: the most that any architecture gives a block
+  static constexpr std::uint64_t kSharedArena =
+      232448;  // 227 KB: the most that any architecture gives a block
   static constexpr std::uint64_t kStaticSharedLimit = 49152;
 
   struct SharedArena {
@@ -181,7 +191,8 @@ class Block {
 
   void arrange(std::vector<std::uint32_t>& order, std::uint64_t& random) const {
     switch (grid_.schedule.order) {
-      case Schedule::Order::Forward: return;
+      case Schedule::Order::Forward:
+        return;
       case Schedule::Order::Reverse:
         if (order.front() == 0) std::reverse(order.begin(), order.end());
         return;
@@ -244,7 +255,8 @@ class Block {
       if (peer.status == Status::Exited)
         fail(lane, FindingKind::PartialMask,
              "lane " + std::to_string(peer.indices.lane) + " of the mask has left the kernel");
-      if (peer.status != lane.status || (peer.status == Status::AtExchange && peer.op != lane.op)) return false;
+      if (peer.status != lane.status || (peer.status == Status::AtExchange && peer.op != lane.op))
+        return false;
       if (peer.mask != lane.mask)
         fail(lane, FindingKind::PartialMask, "lanes of one operation name different masks");
     }
@@ -289,20 +301,22 @@ class Block {
     std::size_t atBarrier = 0;
     for (const Lane& lane : lanes_) {
       if (lane.status == Status::AtBarrier) ++atBarrier;
-      if (lane.status != Status::Exited && (waiting == nullptr || lane.status != Status::AtBarrier)) waiting = &lane;
+      if (lane.status != Status::Exited && (waiting == nullptr || lane.status != Status::AtBarrier))
+        waiting = &lane;
     }
     if (waiting->status == Status::AtBarrier)
       fail(*waiting, FindingKind::BarrierNotReachedByAll,
-           std::to_string(atBarrier) + " threads wait at __syncthreads, " + std::to_string(exited_) +
-               " have left the kernel");
+           std::to_string(atBarrier) + " threads wait at __syncthreads, " +
+               std::to_string(exited_) + " have left the kernel");
     fail(*waiting, FindingKind::PartialMask,
-         "a warp operation waits for lanes of its mask that wait elsewhere (" + std::to_string(atBarrier) +
-             " threads wait at __syncthreads)");
+         "a warp operation waits for lanes of its mask that wait elsewhere (" +
+             std::to_string(atBarrier) + " threads wait at __syncthreads)");
   }
 
   void* touchShared(Lane& lane, std::uint64_t offset, std::size_t bytes, Space space) {
     if (offset + bytes > sharedUsed_)
-      fail(lane, FindingKind::OutOfBounds, "shared memory beyond its " + std::to_string(sharedUsed_) + " bytes");
+      fail(lane, FindingKind::OutOfBounds,
+           "shared memory beyond its " + std::to_string(sharedUsed_) + " bytes");
     SharedArena& arena = sharedArena();
     arena.dirty = std::max(arena.dirty, offset + bytes);
     check(lane, arena.shadow, offset, bytes, space, FindingKind::SharedMemoryRace, "shared");
@@ -312,12 +326,15 @@ class Block {
   void* touchGlobal(Lane& lane, const void* p, std::size_t bytes, Space space) {
     Allocation* a = card().memory.find(p);
     if (a == nullptr)
-      fail(lane, card().memory.isDevicePointer(p) ? FindingKind::OutOfBounds : FindingKind::HostAccess,
-           card().memory.isDevicePointer(p) ? "no allocation holds this address" : "a host pointer is used by a kernel");
+      fail(lane,
+           card().memory.isDevicePointer(p) ? FindingKind::OutOfBounds : FindingKind::HostAccess,
+           card().memory.isDevicePointer(p) ? "no allocation holds this address"
+                                            : "a host pointer is used by a kernel");
     if (a->freed) fail(lane, FindingKind::UseAfterFree, "the allocation was freed");
     if (a->offset(p) + bytes > a->bytes)
       fail(lane, FindingKind::OutOfBounds,
-           std::to_string(bytes) + " bytes at " + std::to_string(a->offset(p)) + " of " + std::to_string(a->bytes));
+           std::to_string(bytes) + " bytes at " + std::to_string(a->offset(p)) + " of " +
+               std::to_string(a->bytes));
     requireDeclared(lane, p, bytes, space);
     check(lane, *a->shadow, a->offset(p), bytes, space, FindingKind::GlobalMemoryRace, "global");
     return a->data.get() + a->offset(p);
@@ -327,14 +344,16 @@ class Block {
     if (!grid_.launch.declared) return;
     const auto begin = reinterpret_cast<std::uintptr_t>(p);
     for (const DeclaredRange& range : *grid_.launch.declared)
-      if (begin >= range.begin && begin + bytes <= range.end && (space == Space::Read || range.writable)) return;
+      if (begin >= range.begin && begin + bytes <= range.end &&
+          (space == Space::Read || range.writable))
+        return;
     fail(lane, FindingKind::OutsideDeclaredBuffers,
          std::string(space == Space::Read ? "read" : "write") + " of " + std::to_string(bytes) +
              " bytes that the instruction does not declare");
   }
 
-  void check(Lane& lane, Shadow& shadow, std::uint64_t offset, std::size_t bytes, Space space, FindingKind race,
-             const char* where) const {
+  void check(Lane& lane, Shadow& shadow, std::uint64_t offset, std::size_t bytes, Space space,
+             FindingKind race, const char* where) const {
     Accessor other;
     const Accessor who = lane.accessor(grid_.serial, linear_);
     const auto n = static_cast<std::uint32_t>(bytes);
@@ -392,7 +411,8 @@ class Block {
     std::vector<std::uint64_t> sectors, bytes;
     for (const AccessRecord* r : group) {
       total.bytes += r->bytes;
-      for (std::uint64_t s = r->address / kSector; s <= (r->address + r->bytes - 1) / kSector; ++s) {
+      for (std::uint64_t s = r->address / kSector; s <= (r->address + r->bytes - 1) / kSector;
+           ++s) {
         sectors.push_back(s);
         if (r->space != Space::Write) block.reads.insert(s);
         if (r->space != Space::Read) block.writes.insert(s);
@@ -450,13 +470,17 @@ class Block {
 // A permutation of [0, count) that needs no table: i -> (i * stride + offset) mod count.
 std::uint64_t blockAt(const Schedule& schedule, std::uint64_t i, std::uint64_t count) {
   switch (schedule.order) {
-    case Schedule::Order::Forward: return i;
-    case Schedule::Order::Reverse: return count - 1 - i;
-    case Schedule::Order::Shuffled: break;
+    case Schedule::Order::Forward:
+      return i;
+    case Schedule::Order::Reverse:
+      return count - 1 - i;
+    case Schedule::Order::Shuffled:
+      break;
   }
   std::uint64_t stride = (schedule.seed * 2654435761u + count / 2) % count | 1;
   while (std::gcd(stride, count) != 1) stride += 2;
-  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(i) * stride + schedule.seed) % count);
+  return static_cast<std::uint64_t>((static_cast<unsigned __int128>(i) * stride + schedule.seed) %
+                                    count);
 }
 
 Lane& lane() { return *current; }
@@ -484,7 +508,8 @@ void runGrid(const Launch& launch, const Schedule& schedule, LaunchCount* count)
 
 const ThreadIndices& indices() { return lane().indices; }
 
-__attribute__((noinline)) void* access(const void* p, std::size_t bytes, std::size_t alignment, Space space) {
+__attribute__((noinline)) void* access(const void* p, std::size_t bytes, std::size_t alignment,
+                                       Space space) {
   Lane& l = lane();
   return l.block->touch(l, p, bytes, alignment, space, __builtin_return_address(0));
 }
@@ -508,7 +533,9 @@ void joinWarp(Status status, std::uint32_t mask) {
   const std::size_t threads = l.indices.blockDim.count(), first = std::size_t(l.warp) * kWarp;
   const std::uint32_t exist = threads - first >= kWarp ? kFull : (1u << (threads - first)) - 1;
   if (mask & ~exist) {
-    if (mask != kFull) l.block->fail(l, FindingKind::PartialMask, "the mask names lanes that the block does not have");
+    if (mask != kFull)
+      l.block->fail(l, FindingKind::PartialMask,
+                    "the mask names lanes that the block does not have");
     mask = exist;  // the hardware ignores lanes that never existed in a full mask
   }
   l.mask = mask;
@@ -535,6 +562,8 @@ void requireLane(std::uint32_t mask, std::uint32_t from) {
                   "a shuffle reads lane " + std::to_string(from) + ", which takes no part in it");
 }
 
-void fail(FindingKind kind, const std::string& message) { lane().block->fail(lane(), kind, message); }
+void fail(FindingKind kind, const std::string& message) {
+  lane().block->fail(lane(), kind, message);
+}
 
 }  // namespace striate::emulator

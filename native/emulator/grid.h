@@ -47,10 +47,10 @@ struct LaunchCount {
   std::uint64_t perfectSectors = 0;  // had each warp access been perfectly coalesced
   std::uint64_t uniqueReads = 0;     // sectors: distinct within a block, summed over blocks
   std::uint64_t uniqueWrites = 0;
-  std::uint64_t readFootprint = 0;   // sectors: distinct within a launch, summed over launches
+  std::uint64_t readFootprint = 0;  // sectors: distinct within a launch, summed over launches
   std::uint64_t writeFootprint = 0;
-  std::uint64_t bytes = 0;           // asked for by the threads
-  std::uint64_t bankConflicts = 0;   // extra passes of shared-memory accesses
+  std::uint64_t bytes = 0;          // asked for by the threads
+  std::uint64_t bankConflicts = 0;  // extra passes of shared-memory accesses
   std::uint64_t barriers = 0;
 };
 

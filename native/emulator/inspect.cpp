@@ -50,8 +50,8 @@ std::string kernels() {
         << ",\"warpAccesses\":" << k.warpAccesses << ",\"sectors\":" << k.sectors
         << ",\"perfectSectors\":" << k.perfectSectors << ",\"uniqueReads\":" << k.uniqueReads
         << ",\"uniqueWrites\":" << k.uniqueWrites << ",\"readFootprint\":" << k.readFootprint
-        << ",\"writeFootprint\":" << k.writeFootprint << ",\"bytes\":" << k.bytes << ",\"bankConflicts\":" << k.bankConflicts
-        << ",\"barriers\":" << k.barriers << "}";
+        << ",\"writeFootprint\":" << k.writeFootprint << ",\"bytes\":" << k.bytes
+        << ",\"bankConflicts\":" << k.bankConflicts << ",\"barriers\":" << k.barriers << "}";
     return out.str();
   });
 }

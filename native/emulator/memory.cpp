@@ -13,7 +13,8 @@ constexpr std::uint64_t kGuard = 4096;  // addresses between allocations that be
 }  // namespace
 
 DeviceMemory::DeviceMemory(std::uint64_t capacity) : capacity_(capacity) {
-  void* range = mmap(nullptr, kRange, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* range =
+      mmap(nullptr, kRange, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (range == MAP_FAILED) throw std::bad_alloc();
   rangeBase_ = next_ = reinterpret_cast<std::uintptr_t>(range);
 }
@@ -52,7 +53,8 @@ bool DeviceMemory::free(void* p) {
 
 Allocation* DeviceMemory::find(const void* p) {
   const auto address = reinterpret_cast<std::uintptr_t>(p);
-  if (last_ != nullptr && address >= last_->base && address < last_->base + last_->bytes) return last_;
+  if (last_ != nullptr && address >= last_->base && address < last_->base + last_->bytes)
+    return last_;
   auto after = allocations_.upper_bound(address);
   if (after == allocations_.begin()) return nullptr;
   Allocation* a = std::prev(after)->second.get();

@@ -30,7 +30,8 @@ void poison(const Overwritten& o) {
   for (std::uint64_t row = 0; row < o.rows; ++row) {
     const auto* p = reinterpret_cast<const void*>(o.begin + row * o.pitch);
     Allocation* a = card().memory.find(p);
-    if (a == nullptr || a->freed || a->offset(p) + o.rowBytes > a->bytes) return;  // the access itself is the finding
+    if (a == nullptr || a->freed || a->offset(p) + o.rowBytes > a->bytes)
+      return;  // the access itself is the finding
     a->shadow->poison(a->offset(p), o.rowBytes);
   }
 }
@@ -102,7 +103,8 @@ cudaError_t Runtime::enqueue(CUstream_st* stream, Operation operation) {
   // The legacy default stream waits for the blocking streams, and they for it.
   for (const auto& other : streams_) {
     if (other.get() == stream || other->destroyed) continue;
-    const bool implicit = (stream->index == 0 && other->blocking) || (stream->blocking && other->index == 0);
+    const bool implicit =
+        (stream->index == 0 && other->blocking) || (stream->blocking && other->index == 0);
     if (implicit) {
       merge(stream->known, other->known);
       raise(stream->known, other->index, other->issued);
@@ -136,7 +138,8 @@ void Runtime::execute(CUstream_st* stream, Operation& operation) {
     if (error != cudaSuccess) failSticky(error);
   } catch (const FindingError& e) {
     finding = e.finding.text();
-    const bool address = e.finding.kind == FindingKind::Misaligned || e.finding.kind == FindingKind::OutOfBounds ||
+    const bool address = e.finding.kind == FindingKind::Misaligned ||
+                         e.finding.kind == FindingKind::OutOfBounds ||
                          e.finding.kind == FindingKind::UseAfterFree;
     failSticky(address ? cudaErrorIllegalAddress : cudaErrorLaunchFailure);
   }
@@ -147,9 +150,14 @@ void Runtime::execute(CUstream_st* stream, Operation& operation) {
 void Runtime::requireOrder(const CUstream_st& stream, const Operation& operation) {
   for (const Touch& t : operation.touches)
     for (const Access& a : accesses_)
-      if (a.stream != stream.index && overlap(t, a.touch) && !covers(operation.after, a.stream, a.number))
-        throw FindingError{{FindingKind::MissingStreamOrder, operation.name, {0, 0, 0}, {0, 0, 0},
-                            "touches the bytes of '" + a.name + "' on another stream without an event between"}};
+      if (a.stream != stream.index && overlap(t, a.touch) &&
+          !covers(operation.after, a.stream, a.number))
+        throw FindingError{
+            {FindingKind::MissingStreamOrder,
+             operation.name,
+             {0, 0, 0},
+             {0, 0, 0},
+             "touches the bytes of '" + a.name + "' on another stream without an event between"}};
 }
 
 cudaError_t Runtime::waitUpTo(CUstream_st* stream, std::uint64_t number) {
@@ -168,7 +176,8 @@ void Runtime::forgetOrdered() {
       return !s->pending.empty() && !covers(s->pending.front().after, a.stream, a.number);
     });
   };
-  accesses_.erase(std::remove_if(accesses_.begin(), accesses_.end(), [&](const Access& a) { return !needed(a); }),
+  accesses_.erase(std::remove_if(accesses_.begin(), accesses_.end(),
+                                 [&](const Access& a) { return !needed(a); }),
                   accesses_.end());
 }
 
@@ -203,7 +212,8 @@ cudaError_t Runtime::waitEvent(CUstream_st* stream, CUevent_st* event) {
     if (stream->captureOrigin == nullptr) stream->captureOrigin = event->captureOrigin;
     if (stream->captureOrigin != event->captureOrigin) return fail(cudaErrorStreamCaptureImplicit);
     for (const std::size_t node : event->captureTail)
-      if (std::find(stream->captureTail.begin(), stream->captureTail.end(), node) == stream->captureTail.end())
+      if (std::find(stream->captureTail.begin(), stream->captureTail.end(), node) ==
+          stream->captureTail.end())
         stream->captureTail.push_back(node);
     return cudaSuccess;
   }
@@ -215,7 +225,8 @@ cudaError_t Runtime::waitEvent(CUstream_st* stream, CUevent_st* event) {
 
 cudaError_t Runtime::beginCapture(CUstream_st* stream) {
   if (sticky != cudaSuccess) return sticky;
-  if (stream->index == 0 || stream->captureOrigin != nullptr) return fail(cudaErrorStreamCaptureUnsupported);
+  if (stream->index == 0 || stream->captureOrigin != nullptr)
+    return fail(cudaErrorStreamCaptureUnsupported);
   stream->captureOrigin = stream;
   stream->graph = std::make_unique<CUgraph_st>();
   stream->captureInvalid = false;
@@ -263,7 +274,8 @@ cudaError_t Runtime::launchGraph(const CUgraphExec_st& exec, CUstream_st* stream
   Operation launch;
   launch.name = "graph of " + std::to_string(nodes->size()) + " nodes";
   for (const auto& node : *nodes)
-    launch.touches.insert(launch.touches.end(), node.operation.touches.begin(), node.operation.touches.end());
+    launch.touches.insert(launch.touches.end(), node.operation.touches.begin(),
+                          node.operation.touches.end());
   launch.run = [this, nodes] {
     std::vector<bool> done(nodes->size(), false);
     for (std::size_t left = nodes->size(); left > 0; --left) {
@@ -271,11 +283,13 @@ cudaError_t Runtime::launchGraph(const CUgraphExec_st& exec, CUstream_st* stream
       for (std::size_t i = 0; i < nodes->size(); ++i) {
         if (done[i]) continue;
         const auto& after = (*nodes)[i].after;
-        if (!std::all_of(after.begin(), after.end(), [&](std::size_t n) { return done[n]; })) continue;
+        if (!std::all_of(after.begin(), after.end(), [&](std::size_t n) { return done[n]; }))
+          continue;
         chosen = i;
         if (schedule.order == Schedule::Order::Forward) break;
       }
-      if (const cudaError_t error = (*nodes)[chosen].operation.run(); error != cudaSuccess) return error;
+      if (const cudaError_t error = (*nodes)[chosen].operation.run(); error != cudaSuccess)
+        return error;
       done[chosen] = true;
     }
     return cudaSuccess;

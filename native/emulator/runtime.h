@@ -16,8 +16,8 @@ namespace striate::emulator {
 // The n-th call of a kind fails (1 is the next one); 0: none does.
 struct Faults {
   std::uint64_t allocation = 0;
-  std::uint64_t launch = 0;   // kernels and library calls
-  bool sticky = false;        // the failing launch makes the context unusable
+  std::uint64_t launch = 0;  // kernels and library calls
+  bool sticky = false;       // the failing launch makes the context unusable
 };
 
 struct Counts {
@@ -56,9 +56,11 @@ class Runtime {
   bool counting = false;
   std::map<std::string, LaunchCount> kernels;  // by name, while counting
   std::unordered_map<const void*, std::size_t> maxDynamicShared;
-  std::shared_ptr<const std::vector<DeclaredRange>> declared;  // of the instruction that is being issued
+  std::shared_ptr<const std::vector<DeclaredRange>>
+      declared;  // of the instruction that is being issued
 
-  std::vector<Overwritten> overwritten;  // of the same: they hold no value when its first operation starts
+  std::vector<Overwritten>
+      overwritten;  // of the same: they hold no value when its first operation starts
   std::vector<std::string> latestGraph;  // names of the nodes of the latest graph launch
 
   CUstream_st* resolve(cudaStream_t stream);
@@ -79,7 +81,7 @@ class Runtime {
   // A call that is forbidden while any stream captures: invalidates the capture.
   cudaError_t refuseInCapture();
 
-  cudaError_t fail(cudaError_t error);       // remembers it as the last error
+  cudaError_t fail(cudaError_t error);        // remembers it as the last error
   cudaError_t failSticky(cudaError_t error);  // the context is lost
   bool isPinned(const void* p) const;
   std::size_t pinnedBlocks() const;

@@ -63,7 +63,8 @@ void rememberReader(Cell& c, const Accessor& who) {
 
 Conflict readCell(Cell& c, const Accessor& who, std::uint8_t mask, Accessor& other) {
   if ((c.written & mask) != mask) return Conflict::Uninitialised;
-  if (!ordered(who, c.writeLaunch, c.writeBlock, c.writeWarp, c.writeLane, c.writeEpoch, c.writeClock)) {
+  if (!ordered(who, c.writeLaunch, c.writeBlock, c.writeWarp, c.writeLane, c.writeEpoch,
+               c.writeClock)) {
     other = writerOf(c);
     return Conflict::ReadAfterWrite;
   }
@@ -90,7 +91,8 @@ bool readersOrdered(const Cell& c, const Accessor& who, Accessor& other) {
 Conflict writeCell(Cell& c, const Accessor& who, std::uint8_t mask, bool atomic, Accessor& other) {
   const bool bothAtomic = atomic && c.atomic && c.writeLaunch == who.launch;
   if (!bothAtomic && (c.written & kAll) != 0 &&
-      !ordered(who, c.writeLaunch, c.writeBlock, c.writeWarp, c.writeLane, c.writeEpoch, c.writeClock)) {
+      !ordered(who, c.writeLaunch, c.writeBlock, c.writeWarp, c.writeLane, c.writeEpoch,
+               c.writeClock)) {
     other = writerOf(c);
     return Conflict::WriteAfterWrite;
   }
@@ -111,7 +113,8 @@ Conflict writeCell(Cell& c, const Accessor& who, std::uint8_t mask, bool atomic,
 }  // namespace
 
 Shadow::Shadow(std::uint64_t bytes)
-    : cells_(static_cast<Cell*>(std::calloc((bytes + 3) / 4, sizeof(Cell)))), touched_((bytes + 3) / 4 / kChunk + 1, 0) {
+    : cells_(static_cast<Cell*>(std::calloc((bytes + 3) / 4, sizeof(Cell)))),
+      touched_((bytes + 3) / 4 / kChunk + 1, 0) {
   if (cells_ == nullptr) throw std::bad_alloc();
 }
 
@@ -146,23 +149,31 @@ Conflict Shadow::forEachCell(std::uint64_t offset, std::uint32_t bytes, F&& f) {
   return Conflict::None;
 }
 
-Conflict Shadow::read(std::uint64_t offset, std::uint32_t bytes, const Accessor& who, Accessor& other) {
-  return forEachCell(offset, bytes, [&](Cell& c, std::uint8_t mask) { return readCell(c, who, mask, other); });
+Conflict Shadow::read(std::uint64_t offset, std::uint32_t bytes, const Accessor& who,
+                      Accessor& other) {
+  return forEachCell(offset, bytes,
+                     [&](Cell& c, std::uint8_t mask) { return readCell(c, who, mask, other); });
 }
 
-Conflict Shadow::write(std::uint64_t offset, std::uint32_t bytes, const Accessor& who, Accessor& other, bool atomic) {
-  return forEachCell(offset, bytes,
-                     [&](Cell& c, std::uint8_t mask) { return writeCell(c, who, mask, atomic, other); });
+Conflict Shadow::write(std::uint64_t offset, std::uint32_t bytes, const Accessor& who,
+                       Accessor& other, bool atomic) {
+  return forEachCell(offset, bytes, [&](Cell& c, std::uint8_t mask) {
+    return writeCell(c, who, mask, atomic, other);
+  });
 }
 
 // Calls whole(cell) for the cells that lie in the range as a whole, bytes(cell, first, last) for the others.
 template <class Whole, class Bytes>
-void Shadow::forEachRange(std::uint64_t offset, std::uint64_t bytes, Whole&& whole, Bytes&& part) const {
+void Shadow::forEachRange(std::uint64_t offset, std::uint64_t bytes, Whole&& whole,
+                          Bytes&& part) const {
   const std::uint64_t end = offset + bytes;
   for (std::uint64_t cell = offset / 4; cell * 4 < end; ++cell) {
-    const std::uint64_t first = std::max(offset, cell * 4) - cell * 4, last = std::min(end, cell * 4 + 4) - cell * 4;
-    if (last - first == 4) whole(cell);
-    else part(cell, first, last);
+    const std::uint64_t first = std::max(offset, cell * 4) - cell * 4,
+                        last = std::min(end, cell * 4 + 4) - cell * 4;
+    if (last - first == 4)
+      whole(cell);
+    else
+      part(cell, first, last);
   }
 }
 
@@ -178,7 +189,8 @@ void Shadow::poison(std::uint64_t offset, std::uint64_t bytes) {
   constexpr std::uint64_t kChunkBytes = kChunk * 4;
   for (std::uint64_t chunk = offset / kChunkBytes; chunk * kChunkBytes < end; ++chunk) {
     if (touched_[chunk] == 0) continue;
-    const std::uint64_t first = std::max(offset, chunk * kChunkBytes), last = std::min(end, (chunk + 1) * kChunkBytes);
+    const std::uint64_t first = std::max(offset, chunk * kChunkBytes),
+                        last = std::min(end, (chunk + 1) * kChunkBytes);
     assign(first, last - first, Cell{});
     if (last - first == kChunkBytes) touched_[chunk] = 0;
   }
@@ -205,7 +217,8 @@ bool Shadow::defined(std::uint64_t offset, std::uint64_t bytes) const {
     const Cell& c = cells_[cell];
     const auto parts = c.written & kSplit ? bytes_.find(cell) : bytes_.end();
     for (std::uint64_t b = first; b < last; ++b)
-      all = all && (c.written & kSplit ? parts != bytes_.end() && parts->second[b].written != 0 : ((c.written >> b) & 1) != 0);
+      all = all && (c.written & kSplit ? parts != bytes_.end() && parts->second[b].written != 0
+                                       : ((c.written >> b) & 1) != 0);
   };
   forEachRange(
       offset, bytes,

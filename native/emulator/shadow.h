@@ -54,7 +54,8 @@ class Shadow {
   // Accesses [offset, offset + bytes), updates the cells and says what is wrong; `other` is then the
   // accessor on the other side.
   Conflict read(std::uint64_t offset, std::uint32_t bytes, const Accessor& who, Accessor& other);
-  Conflict write(std::uint64_t offset, std::uint32_t bytes, const Accessor& who, Accessor& other, bool atomic);
+  Conflict write(std::uint64_t offset, std::uint32_t bytes, const Accessor& who, Accessor& other,
+                 bool atomic);
 
   // Marks bytes as holding values (a copy, a memset) or as dead.
   void define(std::uint64_t offset, std::uint64_t bytes);
@@ -77,7 +78,7 @@ class Shadow {
   std::unique_ptr<Cell[], Free> cells_;
   std::unordered_map<std::uint64_t, std::array<Cell, 4>> bytes_;
   static constexpr std::uint64_t kChunk = 4096;  // cells
-  std::vector<std::uint8_t> touched_;            // by chunk: whether any cell may differ from the initial one
+  std::vector<std::uint8_t> touched_;  // by chunk: whether any cell may differ from the initial one
 };
 
 }  // namespace striate::emulator

@@ -20,14 +20,15 @@ struct Owned {
 
 // The largest power of two up to 256 that divides an address and, in bytes, its pitch and stride.
 std::uint32_t alignment(const void* p, std::int64_t pitch, std::int64_t stride) {
-  const std::uint64_t bits = reinterpret_cast<std::uintptr_t>(p) | static_cast<std::uint64_t>(pitch * 4) |
+  const std::uint64_t bits = reinterpret_cast<std::uintptr_t>(p) |
+                             static_cast<std::uint64_t>(pitch * 4) |
                              static_cast<std::uint64_t>(stride * 4) | 256;
   return static_cast<std::uint32_t>(bits & (~bits + 1));
 }
 
 std::string describe(const Multiplication& g) {
-  return "matrix multiplication [" + std::to_string(g.m) + ", " + std::to_string(g.k) + "] x [" + std::to_string(g.k) +
-         ", " + std::to_string(g.n) + "]";
+  return "matrix multiplication [" + std::to_string(g.m) + ", " + std::to_string(g.k) + "] x [" +
+         std::to_string(g.k) + ", " + std::to_string(g.n) + "]";
 }
 
 }  // namespace
@@ -38,7 +39,8 @@ Blas::Blas() : library_(lt::open()) {
   handle_ = nullptr;
   if (status != lt::kNotInitialized) check(status, "cublasLtCreate");
   throw Failure{cudaErrorInitializationError, "cublasLtCreate",
-                "CUBLAS_STATUS_NOT_INITIALIZED from " + library_.path + ", version " + std::to_string(library_.version) +
+                "CUBLAS_STATUS_NOT_INITIALIZED from " + library_.path + ", version " +
+                    std::to_string(library_.version) +
                     ": there is no usable GPU or driver, or its memory is full"};
 }
 
@@ -50,9 +52,11 @@ void Blas::check(lt::Status status, const std::string& call) const {
   if (status == lt::kSuccess) return;
   // What a kernel of the library did wrong is the runtime's to say.
   const cudaError_t last = cudaPeekAtLastError();
-  const cudaError_t error = status == lt::kAllocFailed ? cudaErrorMemoryAllocation : cudaErrorUnknown;
-  throw Failure{last != cudaSuccess ? last : error, call,
-                std::string(library_.table.GetStatusString(status)) + " (" + std::to_string(status) + ")"};
+  const cudaError_t error =
+      status == lt::kAllocFailed ? cudaErrorMemoryAllocation : cudaErrorUnknown;
+  throw Failure{
+      last != cudaSuccess ? last : error, call,
+      std::string(library_.table.GetStatusString(status)) + " (" + std::to_string(status) + ")"};
 }
 
 // The one place where row-major meets column-major: a row-major [m, n] matrix is the column-major [n, m]
@@ -61,10 +65,12 @@ void Blas::check(lt::Status status, const std::string& call) const {
 bool Blas::tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream) {
   const lt::Table& t = library_.table;
   Owned description(t.MatmulDescDestroy);
-  check(t.MatmulDescCreate(&description.handle, tf32_ ? lt::kComputeTf32 : lt::kCompute32, lt::kReal32),
+  check(t.MatmulDescCreate(&description.handle, tf32_ ? lt::kComputeTf32 : lt::kCompute32,
+                           lt::kReal32),
         "cublasLtMatmulDescCreate");
   const auto set = [&](int attribute, const auto& value) {
-    check(t.MatmulDescSetAttribute(description.handle, attribute, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
+    check(t.MatmulDescSetAttribute(description.handle, attribute, &value, sizeof value),
+          "cublasLtMatmulDescSetAttribute");
   };
   const std::int32_t first = g.transposeB ? lt::kOpTranspose : lt::kOpNone;
   const std::int32_t second = g.transposeA ? lt::kOpTranspose : lt::kOpNone;
@@ -75,52 +81,61 @@ bool Blas::tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStr
   // B' is the library's first factor: its row sums are the column sums of B.
   const std::uint32_t epilogue = g.columnSums != nullptr ? lt::kEpilogueBiasGradientA
                                  : bias ? (relu ? lt::kEpilogueReluBias : lt::kEpilogueBias)
-                                      : (relu ? lt::kEpilogueRelu : lt::kEpilogueDefault);
+                                        : (relu ? lt::kEpilogueRelu : lt::kEpilogueDefault);
   set(lt::kDescEpilogue, epilogue);
   if (bias) set(lt::kDescBiasPointer, g.bias);
   if (g.columnSums != nullptr) set(lt::kDescBiasPointer, g.columnSums);
   if (bias && g.batches > 1) set(lt::kDescBiasBatchStride, g.biasStride);
 
   Owned b(t.MatrixLayoutDestroy), a(t.MatrixLayoutDestroy), c(t.MatrixLayoutDestroy);
-  const auto layout = [&](Owned& o, std::int64_t rows, std::int64_t columns, std::int64_t pitch, std::int64_t stride) {
-    check(t.MatrixLayoutCreate(&o.handle, lt::kReal32, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(columns), pitch),
+  const auto layout = [&](Owned& o, std::int64_t rows, std::int64_t columns, std::int64_t pitch,
+                          std::int64_t stride) {
+    check(t.MatrixLayoutCreate(&o.handle, lt::kReal32, static_cast<std::uint64_t>(rows),
+                               static_cast<std::uint64_t>(columns), pitch),
           "cublasLtMatrixLayoutCreate");
     if (g.batches == 1) return;
     const auto count = static_cast<std::int32_t>(g.batches);
-    check(t.MatrixLayoutSetAttribute(o.handle, lt::kLayoutBatchCount, &count, sizeof count), "cublasLtMatrixLayoutSetAttribute");
-    check(t.MatrixLayoutSetAttribute(o.handle, lt::kLayoutBatchStride, &stride, sizeof stride), "cublasLtMatrixLayoutSetAttribute");
+    check(t.MatrixLayoutSetAttribute(o.handle, lt::kLayoutBatchCount, &count, sizeof count),
+          "cublasLtMatrixLayoutSetAttribute");
+    check(t.MatrixLayoutSetAttribute(o.handle, lt::kLayoutBatchStride, &stride, sizeof stride),
+          "cublasLtMatrixLayoutSetAttribute");
   };
   layout(b, g.transposeB ? g.k : g.n, g.transposeB ? g.n : g.k, g.bPitch, g.bStride);
   layout(a, g.transposeA ? g.m : g.k, g.transposeA ? g.k : g.m, g.aPitch, g.aStride);
   layout(c, g.n, g.m, g.cPitch, g.cStride);
 
-  const int flags = (g.transposeA ? 1 : 0) | (g.transposeB ? 2 : 0) | (g.beta != 0 ? 4 : 0) | (tf32_ ? 8 : 0) |
-                    static_cast<int>(epilogue << 4);
-  const int alignments = static_cast<int>(alignment(g.b, g.bPitch, g.bStride) | alignment(g.a, g.aPitch, g.aStride) << 9 |
+  const int flags = (g.transposeA ? 1 : 0) | (g.transposeB ? 2 : 0) | (g.beta != 0 ? 4 : 0) |
+                    (tf32_ ? 8 : 0) | static_cast<int>(epilogue << 4);
+  const int alignments = static_cast<int>(alignment(g.b, g.bPitch, g.bStride) |
+                                          alignment(g.a, g.aPitch, g.aStride) << 9 |
                                           alignment(g.c, g.cPitch, g.cStride) << 18);
-  const Key key{g.m, g.n, g.k, g.aPitch, g.bPitch, g.cPitch, flags, g.batches, alignments, workspace.bytes};
-  const lt::Algorithm* const algorithm = choose(g, key, description.handle, {b.handle, a.handle, c.handle}, workspace.bytes);
+  const Key key{g.m,      g.n,   g.k,       g.aPitch,   g.bPitch,
+                g.cPitch, flags, g.batches, alignments, workspace.bytes};
+  const lt::Algorithm* const algorithm =
+      choose(g, key, description.handle, {b.handle, a.handle, c.handle}, workspace.bytes);
   if (algorithm == nullptr) return false;
   const float alpha = 1, beta = g.beta;
-  check(t.Matmul(handle_, description.handle, &alpha, g.b, b.handle, g.a, a.handle, &beta, g.c, c.handle, g.c, c.handle,
-                 algorithm, workspace.data, workspace.bytes, stream),
+  check(t.Matmul(handle_, description.handle, &alpha, g.b, b.handle, g.a, a.handle, &beta, g.c,
+                 c.handle, g.c, c.handle, algorithm, workspace.data, workspace.bytes, stream),
         "cublasLtMatmul of " + describe(g));
   return true;
 }
 
 void Blas::multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream) {
-  if (!tryMultiply(g, workspace, stream)) check(lt::kNotSupported, "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
+  if (!tryMultiply(g, workspace, stream))
+    check(lt::kNotSupported, "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
 }
 
-const lt::Algorithm* Blas::choose(const Multiplication& g, const Key& key, void* description, void* const (&layouts)[3],
-                                  std::size_t workspaceBytes) {
+const lt::Algorithm* Blas::choose(const Multiplication& g, const Key& key, void* description,
+                                  void* const (&layouts)[3], std::size_t workspaceBytes) {
   const auto known = algorithms_.find(key);
   if (known != algorithms_.end()) return known->second ? &*known->second : nullptr;
   const lt::Table& t = library_.table;
   Owned preference(t.MatmulPreferenceDestroy);
   check(t.MatmulPreferenceCreate(&preference.handle), "cublasLtMatmulPreferenceCreate");
   const auto prefer = [&](int attribute, const auto& value) {
-    check(t.MatmulPreferenceSetAttribute(preference.handle, attribute, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute");
+    check(t.MatmulPreferenceSetAttribute(preference.handle, attribute, &value, sizeof value),
+          "cublasLtMatmulPreferenceSetAttribute");
   };
   prefer(lt::kPreferenceWorkspaceBytes, workspaceBytes);
   prefer(lt::kPreferenceAlignmentA, alignment(g.b, g.bPitch, g.bStride));
@@ -129,9 +144,11 @@ const lt::Algorithm* Blas::choose(const Multiplication& g, const Key& key, void*
   prefer(lt::kPreferenceAlignmentD, alignment(g.c, g.cPitch, g.cStride));
   lt::HeuristicResult result{};
   int found = 0;
-  const lt::Status status = t.MatmulAlgoGetHeuristic(handle_, description, layouts[0], layouts[1], layouts[2], layouts[2],
-                                                     preference.handle, 1, &result, &found);
-  if (status != lt::kNotSupported) check(status, "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
+  const lt::Status status =
+      t.MatmulAlgoGetHeuristic(handle_, description, layouts[0], layouts[1], layouts[2], layouts[2],
+                               preference.handle, 1, &result, &found);
+  if (status != lt::kNotSupported)
+    check(status, "cublasLtMatmulAlgoGetHeuristic for " + describe(g));
   const bool usable = status == lt::kSuccess && found > 0 && result.state == lt::kSuccess;
   auto& kept = algorithms_[key];
   if (usable) kept = result.algorithm;

@@ -55,12 +55,12 @@ class Blas {
   const std::string& path() const { return library_.path; }
 
  private:
-  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, int,
-                         std::int64_t, int, std::size_t>;
+  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                         std::int64_t, int, std::int64_t, int, std::size_t>;
   void check(lt::Status status, const std::string& call) const;
   // Null: there is none.
-  const lt::Algorithm* choose(const Multiplication& g, const Key& key, void* description, void* const (&layouts)[3],
-                              std::size_t workspaceBytes);
+  const lt::Algorithm* choose(const Multiplication& g, const Key& key, void* description,
+                              void* const (&layouts)[3], std::size_t workspaceBytes);
 
   const lt::Library& library_;
   lt::Handle handle_ = nullptr;

@@ -62,7 +62,8 @@ std::vector<std::string> candidates() {
         paths.push_back(site + "/nvidia/cu" + major + "/lib/" + file);
         paths.push_back(site + "/nvidia/cublas/lib/" + file);
       }
-  for (const std::string& root : std::vector<std::string>{"/usr/local/cuda", "/usr/local/cuda-" + major, "/opt/cuda"}) {
+  for (const std::string& root :
+       std::vector<std::string>{"/usr/local/cuda", "/usr/local/cuda-" + major, "/opt/cuda"}) {
     paths.push_back(root + "/lib64/" + file);
     paths.push_back(root + "/targets/x86_64-linux/lib/" + file);
     paths.push_back(root + "/targets/sbsa-linux/lib/" + file);
@@ -80,8 +81,8 @@ bool openAt(const std::string& path, Library& library, std::string& reason) {
     return false;
   }
   std::string missing;
-#define STRIATE_LT_RESOLVE(name, result, parameters)                                              \
-  library.table.name = reinterpret_cast<result(*) parameters>(dlsym(handle, "cublasLt" #name));   \
+#define STRIATE_LT_RESOLVE(name, result, parameters)                                            \
+  library.table.name = reinterpret_cast<result(*) parameters>(dlsym(handle, "cublasLt" #name)); \
   if (library.table.name == nullptr && missing.empty()) missing = "cublasLt" #name;
   STRIATE_CUBLASLT(STRIATE_LT_RESOLVE)
 #undef STRIATE_LT_RESOLVE
@@ -95,7 +96,8 @@ bool openAt(const std::string& path, Library& library, std::string& reason) {
   // 110605 is 11.6.5, 130101 is 13.1.1.
   const int major = static_cast<int>(library.version / 10000);
   if (major != wantedMajor()) {
-    reason = "is version " + std::to_string(major) + ", this build needs " + std::to_string(wantedMajor());
+    reason = "is version " + std::to_string(major) + ", this build needs " +
+             std::to_string(wantedMajor());
     dlclose(handle);
     return false;
   }
@@ -126,9 +128,11 @@ const Library& open() {
     }
     attempts += "\n  " + path + ": " + reason;
   }
-  throw Failure{cudaErrorInitializationError, "opening cuBLASLt",
-                "no usable library was found. Install CUDA " + std::to_string(wantedMajor()) +
-                    "'s cuBLAS (for example: pip install nvidia-cublas) or point CUDA_PATH to the toolkit." + attempts};
+  throw Failure{
+      cudaErrorInitializationError, "opening cuBLASLt",
+      "no usable library was found. Install CUDA " + std::to_string(wantedMajor()) +
+          "'s cuBLAS (for example: pip install nvidia-cublas) or point CUDA_PATH to the toolkit." +
+          attempts};
 }
 
 }  // namespace striate::cuda::lt

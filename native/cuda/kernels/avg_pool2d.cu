@@ -13,8 +13,8 @@ namespace {
 
 template <int Width, bool Add, class T>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    avgPoolKernel(AvgPool2d::Attributes a, TileGrid grid, Windows rows, Windows columns, Volume<const T> x,
-                  Volume<T> y) {
+    avgPoolKernel(AvgPool2d::Attributes a, TileGrid grid, Windows rows, Windows columns,
+                  Volume<const T> x, Volume<T> y) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
   T sum[Width] = {};
@@ -45,7 +45,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   if (!t.exists) return;
   T* const to = dx.at(t.image, t.h, t.w, t.c);
   Packet<T, Width> sum;
-  if constexpr (Add) sum = loadPacket<Width>(static_cast<const T*>(to));
+  if constexpr (Add)
+    sum = loadPacket<Width>(static_cast<const T*>(to));
   else
 #pragma unroll
     for (int e = 0; e < Width; ++e) sum.values[e] = T(0);
@@ -73,16 +74,22 @@ void avg_pool2d(const Call& call) {
   const bool forward = call.op == AvgPool2d::Forward;
   const View &from = call.views[0], &to = call.views[1];
   const View &x = forward ? from : to, &y = forward ? to : from;
-  const Windows rows = windows(ops::windowRows(a, x, y)), columns = windows(ops::windowColumns(a, x, y));
+  const Windows rows = windows(ops::windowRows(a, x, y)),
+                columns = windows(ops::windowColumns(a, x, y));
   const int width = std::min(packetWidth(from, to.size[3]), packetWidth(to, to.size[3]));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachTileGrid(to, kWidth, [&](const TileGrid& grid, std::int64_t blocks) {
       const auto run = [&](const char* name, auto kernel) {
-        launchItems(name, kernel, blocks * kThreads, call.context.stream, a, grid, rows, columns, volume<const T>(from), volume<T>(to));
+        launchItems(name, kernel, blocks * kThreads, call.context.stream, a, grid, rows, columns,
+                    volume<const T>(from), volume<T>(to));
       };
-      if (forward) run("avgPool2d", to.accumulates() ? avgPoolKernel<kWidth, true, T> : avgPoolKernel<kWidth, false, T>);
-      else run("avgPool2dBackward", to.accumulates() ? avgPoolBackwardKernel<kWidth, true, T> : avgPoolBackwardKernel<kWidth, false, T>);
+      if (forward)
+        run("avgPool2d",
+            to.accumulates() ? avgPoolKernel<kWidth, true, T> : avgPoolKernel<kWidth, false, T>);
+      else
+        run("avgPool2dBackward", to.accumulates() ? avgPoolBackwardKernel<kWidth, true, T>
+                                                  : avgPoolBackwardKernel<kWidth, false, T>);
     });
   });
 }

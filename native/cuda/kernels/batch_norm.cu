@@ -39,7 +39,9 @@ struct Shape {
   std::int32_t parts;
 };
 
-__device__ __forceinline__ std::int64_t partBegin(const Shape& s, int part) { return part * s.pixels / s.parts; }
+__device__ __forceinline__ std::int64_t partBegin(const Shape& s, int part) {
+  return part * s.pixels / s.parts;
+}
 
 // The channel that a thread takes when the rows of a block are joined, and its place within a row.
 struct ChannelThread {
@@ -55,8 +57,8 @@ __device__ __forceinline__ ChannelThread channelThread(const Shape& s) {
 }
 
 // (count, mean, M2) of two sets of values.
-__device__ __forceinline__ void combine(double& count, double& mean, double& m2, double otherCount, double otherMean,
-                                        double otherM2) {
+__device__ __forceinline__ void combine(double& count, double& mean, double& m2, double otherCount,
+                                        double otherMean, double otherM2) {
   if (otherCount == 0) return;
   const double total = count + otherCount, delta = otherMean - mean;
   mean += delta * (otherCount / total);
@@ -66,11 +68,14 @@ __device__ __forceinline__ void combine(double& count, double& mean, double& m2,
 
 // A thread takes its values relative to the first of them, so that a mean far from zero costs no digits.
 template <int Width>
-__global__ void __launch_bounds__(kThreads, kBlocks) momentsKernel(Shape s, Matrix x, double* workspace) {
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    momentsKernel(Shape s, Matrix x, double* workspace) {
   STRIATE_SHARED(double, means, kLeft);
   STRIATE_SHARED(float, squares, kLeft);
-  const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
-  const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
+  const int column = static_cast<int>(threadIdx.x) % kColumns,
+            row = static_cast<int>(threadIdx.x) / kColumns;
+  const int part = static_cast<int>(blockIdx.x),
+            channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
   const std::int64_t begin = partBegin(s, part);
   const int pixels = static_cast<int>(partBegin(s, part + 1) - begin);
   Packet<float, Width> centre = {};
@@ -94,7 +99,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks) momentsKernel(Shape s, Matr
   }
 #pragma unroll
   for (int e = 0; e < Width; ++e) {
-    store(means + (row * Width + e) * kPitch + column, static_cast<double>(centre.values[e]) + static_cast<double>(mean[e]));
+    store(means + (row * Width + e) * kPitch + column,
+          static_cast<double>(centre.values[e]) + static_cast<double>(mean[e]));
     store(squares + (row * Width + e) * kPitch + column, m2[e]);
   }
   __syncthreads();
@@ -103,7 +109,8 @@ __global__ void __launch_bounds__(kThreads, kBlocks) momentsKernel(Shape s, Matr
   double total = 0, joinedMean = 0, joinedM2 = 0;
   for (int r = 0; r < kRows; ++r) {
     const int n = pixels > r ? (pixels - r + kRows - 1) / kRows : 0;
-    combine(total, joinedMean, joinedM2, static_cast<double>(n), load(means + r * Width * kPitch + t.place),
+    combine(total, joinedMean, joinedM2, static_cast<double>(n),
+            load(means + r * Width * kPitch + t.place),
             static_cast<double>(load(squares + r * Width * kPitch + t.place)));
   }
   store(workspace + (std::int64_t(part) * 2) * s.channels + t.channel, joinedMean);
@@ -117,22 +124,27 @@ struct StatisticsArguments {
   float epsilon;
 };
 
-__global__ void __launch_bounds__(kThreads) statisticsKernel(Shape s, const double* workspace, StatisticsArguments a) {
+__global__ void __launch_bounds__(kThreads)
+    statisticsKernel(Shape s, const double* workspace, StatisticsArguments a) {
   const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (c >= s.channels) return;
   double count = 0, joinedMean = 0, joinedM2 = 0;
   for (int part = 0; part < s.parts; ++part)
-    combine(count, joinedMean, joinedM2, static_cast<double>(partBegin(s, part + 1) - partBegin(s, part)),
-            load(workspace + std::int64_t(part) * 2 * s.channels + c), load(workspace + (std::int64_t(part) * 2 + 1) * s.channels + c));
+    combine(count, joinedMean, joinedM2,
+            static_cast<double>(partBegin(s, part + 1) - partBegin(s, part)),
+            load(workspace + std::int64_t(part) * 2 * s.channels + c),
+            load(workspace + (std::int64_t(part) * 2 + 1) * s.channels + c));
   const float mean = static_cast<float>(joinedMean);
   const double biased = joinedM2 / count;
-  const double factor = static_cast<double>(load(a.gamma + c)) / sqrt(biased + static_cast<double>(a.epsilon));
+  const double factor =
+      static_cast<double>(load(a.gamma + c)) / sqrt(biased + static_cast<double>(a.epsilon));
   store(a.mean + c, mean);
   store(a.variance + c, static_cast<float>(biased));
   store(a.unbiased + c, static_cast<float>(joinedM2 / (count - 1)));
   store(a.scale + c, static_cast<float>(factor));
   // What rounding took from the mean counts where the mean is large beside the deviation.
-  store(a.offset + c, static_cast<float>(static_cast<double>(load(a.beta + c)) - (joinedMean - static_cast<double>(mean)) * factor));
+  store(a.offset + c, static_cast<float>(static_cast<double>(load(a.beta + c)) -
+                                         (joinedMean - static_cast<double>(mean)) * factor));
 }
 
 // The second reading: a thread takes one packet of channels of every `pixelsAtOnce`-th pixel, so that the
@@ -141,9 +153,15 @@ struct Walk {
   std::int64_t first, end;  // pixels
   std::uint32_t pixelsAtOnce, packets;
 
-  __device__ __forceinline__ std::int64_t pixel(std::uint32_t thread) const { return first + thread / packets; }
-  __device__ __forceinline__ std::uint32_t packet(std::uint32_t thread) const { return thread % packets; }
-  __device__ __forceinline__ bool exists(std::uint32_t thread) const { return thread / packets < pixelsAtOnce; }
+  __device__ __forceinline__ std::int64_t pixel(std::uint32_t thread) const {
+    return first + thread / packets;
+  }
+  __device__ __forceinline__ std::uint32_t packet(std::uint32_t thread) const {
+    return thread % packets;
+  }
+  __device__ __forceinline__ bool exists(std::uint32_t thread) const {
+    return thread / packets < pixelsAtOnce;
+  }
 };
 
 struct ApplyArguments {
@@ -160,7 +178,8 @@ __global__ void __launch_bounds__(kThreads) applyKernel(Walk walk, ApplyArgument
   const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x;
   if (!walk.exists(thread)) return;
   const std::uint32_t c = walk.packet(thread) * Width;
-  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c), offset = loadPacket<Width>(a.offset + c);
+  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c),
+                             offset = loadPacket<Width>(a.offset + c);
   Packet<float, Width> scale = loadPacket<Width>(a.scale + c);
   if (a.variance != nullptr) {
     const Packet<float, Width> variance = loadPacket<Width>(a.variance + c);
@@ -174,7 +193,8 @@ __global__ void __launch_bounds__(kThreads) applyKernel(Walk walk, ApplyArgument
     if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
 #pragma unroll
     for (int e = 0; e < Width; ++e) {
-      const float value = BatchNorm::value(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
+      const float value =
+          BatchNorm::value(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
       out.values[e] = Add ? out.values[e] + value : value;
     }
     storePacket(to, out);
@@ -187,8 +207,10 @@ __global__ void __launch_bounds__(kThreads)
     gradientSumsKernel(Shape s, Matrix x, Matrix dy, const float* mean, double* workspace) {
   STRIATE_SHARED(float, sums, kLeft);
   STRIATE_SHARED(float, products, kLeft);
-  const int column = static_cast<int>(threadIdx.x) % kColumns, row = static_cast<int>(threadIdx.x) / kColumns;
-  const int part = static_cast<int>(blockIdx.x), channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
+  const int column = static_cast<int>(threadIdx.x) % kColumns,
+            row = static_cast<int>(threadIdx.x) / kColumns;
+  const int part = static_cast<int>(blockIdx.x),
+            channel = (static_cast<int>(blockIdx.y) * kColumns + column) * Width;
   const std::int64_t begin = partBegin(s, part);
   const int pixels = static_cast<int>(partBegin(s, part + 1) - begin);
   float sum[Width] = {}, product[Width] = {};
@@ -231,20 +253,25 @@ struct GradientArguments {
 };
 
 // Joins the parts; what the last pass needs goes behind them: scale, offset and slope as floats.
-__global__ void __launch_bounds__(kThreads) gradientTotalsKernel(Shape s, GradientArguments a, double* workspace, float* factors) {
+__global__ void __launch_bounds__(kThreads)
+    gradientTotalsKernel(Shape s, GradientArguments a, double* workspace, float* factors) {
   const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (c >= s.channels) return;
   double sum = 0, product = 0;
   for (int part = 0; part < s.parts; ++part) {
     sum += load(static_cast<const double*>(workspace) + std::int64_t(part) * 2 * s.channels + c);
-    product += load(static_cast<const double*>(workspace) + (std::int64_t(part) * 2 + 1) * s.channels + c);
+    product +=
+        load(static_cast<const double*>(workspace) + (std::int64_t(part) * 2 + 1) * s.channels + c);
   }
-  const double inverse = 1.0 / sqrt(static_cast<double>(load(a.variance + c)) + static_cast<double>(a.epsilon));
+  const double inverse =
+      1.0 / sqrt(static_cast<double>(load(a.variance + c)) + static_cast<double>(a.epsilon));
   const double dgamma = product * inverse, pixels = static_cast<double>(s.pixels);
   if (a.dgamma != nullptr)
-    store(a.dgamma + c, static_cast<float>(dgamma) + (a.addGamma ? load(static_cast<const float*>(a.dgamma) + c) : 0.0f));
+    store(a.dgamma + c, static_cast<float>(dgamma) +
+                            (a.addGamma ? load(static_cast<const float*>(a.dgamma) + c) : 0.0f));
   if (a.dbeta != nullptr)
-    store(a.dbeta + c, static_cast<float>(sum) + (a.addBeta ? load(static_cast<const float*>(a.dbeta) + c) : 0.0f));
+    store(a.dbeta + c, static_cast<float>(sum) +
+                           (a.addBeta ? load(static_cast<const float*>(a.dbeta) + c) : 0.0f));
   store(factors + c, static_cast<float>(static_cast<double>(load(a.gamma + c)) * inverse));
   store(factors + s.channels + c, static_cast<float>(sum / pixels));
   store(factors + 2 * s.channels + c, static_cast<float>(dgamma * inverse / pixels));
@@ -258,12 +285,15 @@ struct ApplyGradientArguments {
 };
 
 template <int Width, bool Add>
-__global__ void __launch_bounds__(kThreads) applyGradientKernel(Walk walk, ApplyGradientArguments a) {
+__global__ void __launch_bounds__(kThreads)
+    applyGradientKernel(Walk walk, ApplyGradientArguments a) {
   const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x;
   if (!walk.exists(thread)) return;
   const std::uint32_t c = walk.packet(thread) * Width;
-  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c), scale = loadPacket<Width>(a.scale + c),
-                             offset = loadPacket<Width>(a.offset + c), slope = loadPacket<Width>(a.slope + c);
+  const Packet<float, Width> mean = loadPacket<Width>(a.mean + c),
+                             scale = loadPacket<Width>(a.scale + c),
+                             offset = loadPacket<Width>(a.offset + c),
+                             slope = loadPacket<Width>(a.slope + c);
   for (std::int64_t pixel = walk.pixel(thread); pixel < walk.end; pixel += walk.pixelsAtOnce) {
     const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
     const Packet<float, Width> dy = loadPacket<Width>(a.dy.data + pixel * a.dy.pitch + c);
@@ -272,8 +302,8 @@ __global__ void __launch_bounds__(kThreads) applyGradientKernel(Walk walk, Apply
     if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
 #pragma unroll
     for (int e = 0; e < Width; ++e) {
-      const float value = BatchNorm::gradient(x.values[e], dy.values[e], mean.values[e], scale.values[e],
-                                              offset.values[e], slope.values[e]);
+      const float value = BatchNorm::gradient(x.values[e], dy.values[e], mean.values[e],
+                                              scale.values[e], offset.values[e], slope.values[e]);
       out.values[e] = Add ? out.values[e] + value : value;
     }
     storePacket(to, out);
@@ -281,17 +311,20 @@ __global__ void __launch_bounds__(kThreads) applyGradientKernel(Walk walk, Apply
 }
 
 __global__ void __launch_bounds__(kThreads)
-    updateKernel(std::int32_t channels, float momentum, const float* mean, const float* unbiased, float* runningMean,
-                 float* runningVariance, const Control* control) {
+    updateKernel(std::int32_t channels, float momentum, const float* mean, const float* unbiased,
+                 float* runningMean, float* runningVariance, const Control* control) {
   const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (c >= channels || load(&control->commit) == 0) return;
-  store(runningMean + c, BatchNorm::moved(load(static_cast<const float*>(runningMean) + c), load(mean + c), momentum));
-  store(runningVariance + c, BatchNorm::moved(load(static_cast<const float*>(runningVariance) + c), load(unbiased + c), momentum));
+  store(runningMean + c, BatchNorm::moved(load(static_cast<const float*>(runningMean) + c),
+                                          load(mean + c), momentum));
+  store(runningVariance + c, BatchNorm::moved(load(static_cast<const float*>(runningVariance) + c),
+                                              load(unbiased + c), momentum));
 }
 
 Shape shapeOf(const View& x) {
   const std::int64_t pixels = x.pixels();
-  return {pixels, static_cast<std::int32_t>(x.channels()), static_cast<std::int32_t>(std::min<std::int64_t>(BatchNorm::kParts, pixels))};
+  return {pixels, static_cast<std::int32_t>(x.channels()),
+          static_cast<std::int32_t>(std::min<std::int64_t>(BatchNorm::kParts, pixels))};
 }
 
 // Widest packet that all views and the vectors of channels allow.
@@ -301,11 +334,12 @@ int commonWidth(std::int64_t channels, const Views&... views) {
 }
 
 template <class... Parameters, class... Arguments>
-void launchParts(const char* name, void (*kernel)(Parameters...), const Shape& s, int width, cudaStream_t stream,
-                 Arguments&&... arguments) {
+void launchParts(const char* name, void (*kernel)(Parameters...), const Shape& s, int width,
+                 cudaStream_t stream, Arguments&&... arguments) {
   const auto columns = static_cast<unsigned>(ceilDivide(s.channels, kColumns * width));
   const Geometry g{dim3(static_cast<unsigned>(s.parts), columns), dim3(kThreads), 0};
-  check(launch<kThreads>(name, kernel, g, stream, std::forward<Arguments>(arguments)...), std::string("launch of ") + name);
+  check(launch<kThreads>(name, kernel, g, stream, std::forward<Arguments>(arguments)...),
+        std::string("launch of ") + name);
 }
 
 // Behind the parts: what the second reading takes by channel.
@@ -322,11 +356,16 @@ int factorsWidth(const float* factors, const Shape& s) {
 // to 1024 channels; it takes as many pixels of them as keep the `vectors` read within 8% of the `streams`.
 template <class Body>
 void forEachWalk(const Shape& s, int width, int vectors, int streams, const Body& body) {
-  const std::int64_t packets = s.channels / width, most = std::max<std::int64_t>(1, kMostItems / packets);
-  const std::int64_t repeats = ceilDivide(vectors * std::min(s.channels, kThreads * width), streams * kThreads * width * 8 / 100);
+  const std::int64_t packets = s.channels / width,
+                     most = std::max<std::int64_t>(1, kMostItems / packets);
+  const std::int64_t repeats = ceilDivide(vectors * std::min(s.channels, kThreads * width),
+                                          streams * kThreads * width * 8 / 100);
   for (std::int64_t first = 0; first < s.pixels; first += most * repeats) {
-    const std::int64_t pixels = std::min(most * repeats, s.pixels - first), atOnce = ceilDivide(pixels, repeats);
-    body(Walk{first, first + pixels, static_cast<std::uint32_t>(atOnce), static_cast<std::uint32_t>(packets)}, atOnce * packets);
+    const std::int64_t pixels = std::min(most * repeats, s.pixels - first),
+                       atOnce = ceilDivide(pixels, repeats);
+    body(Walk{first, first + pixels, static_cast<std::uint32_t>(atOnce),
+              static_cast<std::uint32_t>(packets)},
+         atOnce * packets);
   }
 }
 
@@ -338,10 +377,12 @@ void apply(ApplyArguments a, const View& x, const View& y, int width, cudaStream
   a.yPitch = y.pitch;
   forWidth<4>(std::min(width, commonWidth(s.channels, x, y)), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachWalk(s, kWidth, a.variance == nullptr ? 3 : 4, 2, [&](const Walk& walk, std::int64_t threads) {
-      launchItems("batchNormApply", y.accumulates() ? applyKernel<kWidth, true> : applyKernel<kWidth, false>, threads, stream,
-                  walk, a);
-    });
+    forEachWalk(
+        s, kWidth, a.variance == nullptr ? 3 : 4, 2, [&](const Walk& walk, std::int64_t threads) {
+          launchItems("batchNormApply",
+                      y.accumulates() ? applyKernel<kWidth, true> : applyKernel<kWidth, false>,
+                      threads, stream, walk, a);
+        });
   });
 }
 
@@ -355,11 +396,14 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
   float* const offset = scale + s.channels;
   forWidth<4>(commonWidth(s.channels, x), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    launchParts("batchNormMoments", momentsKernel<kWidth>, s, kWidth, stream, s, matrix(x), workspace);
+    launchParts("batchNormMoments", momentsKernel<kWidth>, s, kWidth, stream, s, matrix(x),
+                workspace);
   });
-  const StatisticsArguments statistics{v[1].as<float>(), v[2].as<float>(), mean.as<float>(), v[5].as<float>(),
-                                       v[6].as<float>(), scale,            offset,           a.epsilon};
-  launchItems("batchNormStatistics", statisticsKernel, s.channels, stream, s, static_cast<const double*>(workspace), statistics);
+  const StatisticsArguments statistics{v[1].as<float>(), v[2].as<float>(), mean.as<float>(),
+                                       v[5].as<float>(), v[6].as<float>(), scale,
+                                       offset,           a.epsilon};
+  launchItems("batchNormStatistics", statisticsKernel, s.channels, stream, s,
+              static_cast<const double*>(workspace), statistics);
   ApplyArguments b{};
   b.mean = mean.as<float>();
   b.scale = scale;
@@ -381,29 +425,46 @@ void inference(const Call& call, const BatchNorm::Attributes& a) {
 
 void backward(const Call& call, const BatchNorm::Attributes& a) {
   const View* v = call.views;
-  const View &x = v[0], &gamma = v[1], &mean = v[2], &variance = v[3], &dy = v[4], &dx = v[5], &dgamma = v[6], &dbeta = v[7];
+  const View &x = v[0], &gamma = v[1], &mean = v[2], &variance = v[3], &dy = v[4], &dx = v[5],
+             &dgamma = v[6], &dbeta = v[7];
   const cudaStream_t stream = call.context.stream;
   const Shape s = shapeOf(x);
   double* const workspace = v[8].as<double>();
   float* const factors = factorsOf(workspace, s);
   forWidth<4>(commonWidth(s.channels, x, dy, mean), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    launchParts("batchNormGradientSums", gradientSumsKernel<kWidth>, s, kWidth, stream, s, matrix(x), matrix(dy),
-                static_cast<const float*>(mean.as<float>()), workspace);
+    launchParts("batchNormGradientSums", gradientSumsKernel<kWidth>, s, kWidth, stream, s,
+                matrix(x), matrix(dy), static_cast<const float*>(mean.as<float>()), workspace);
   });
-  const GradientArguments g{gamma.as<float>(), mean.as<float>(), variance.as<float>(), dgamma ? dgamma.as<float>() : nullptr,
-                            dbeta ? dbeta.as<float>() : nullptr, dgamma.accumulates(), dbeta.accumulates(), a.epsilon};
-  launchItems("batchNormGradientTotals", gradientTotalsKernel, s.channels, stream, s, g, workspace, factors);
+  const GradientArguments g{gamma.as<float>(),
+                            mean.as<float>(),
+                            variance.as<float>(),
+                            dgamma ? dgamma.as<float>() : nullptr,
+                            dbeta ? dbeta.as<float>() : nullptr,
+                            dgamma.accumulates(),
+                            dbeta.accumulates(),
+                            a.epsilon};
+  launchItems("batchNormGradientTotals", gradientTotalsKernel, s.channels, stream, s, g, workspace,
+              factors);
   if (!dx) return;
-  const ApplyGradientArguments b{matrix(x), matrix(dy), mean.as<float>(), factors, factors + s.channels, factors + 2 * s.channels,
-                                 dx.as<float>(), dx.pitch};
-  forWidth<4>(std::min(factorsWidth(factors, s), commonWidth(s.channels, x, dy, dx, mean)), [&](auto w) {
-    constexpr int kWidth = decltype(w)::value;
-    forEachWalk(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
-      launchItems("batchNormBackward", dx.accumulates() ? applyGradientKernel<kWidth, true> : applyGradientKernel<kWidth, false>,
-                  threads, stream, walk, b);
-    });
-  });
+  const ApplyGradientArguments b{matrix(x),
+                                 matrix(dy),
+                                 mean.as<float>(),
+                                 factors,
+                                 factors + s.channels,
+                                 factors + 2 * s.channels,
+                                 dx.as<float>(),
+                                 dx.pitch};
+  forWidth<4>(std::min(factorsWidth(factors, s), commonWidth(s.channels, x, dy, dx, mean)),
+              [&](auto w) {
+                constexpr int kWidth = decltype(w)::value;
+                forEachWalk(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
+                  launchItems("batchNormBackward",
+                              dx.accumulates() ? applyGradientKernel<kWidth, true>
+                                               : applyGradientKernel<kWidth, false>,
+                              threads, stream, walk, b);
+                });
+              });
 }
 
 }  // namespace
@@ -412,13 +473,18 @@ void batch_norm(const Call& call) {
   const auto& a = *static_cast<const BatchNorm::Attributes*>(call.attributes);
   const View* v = call.views;
   switch (call.op) {
-    case BatchNorm::Forward: return forward(call, a);
-    case BatchNorm::Inference: return inference(call, a);
-    case BatchNorm::Backward: return backward(call, a);
+    case BatchNorm::Forward:
+      return forward(call, a);
+    case BatchNorm::Inference:
+      return inference(call, a);
+    case BatchNorm::Backward:
+      return backward(call, a);
     case BatchNorm::Update:
-      launchItems("batchNormUpdate", updateKernel, v[0].size[0], call.context.stream, static_cast<std::int32_t>(v[0].size[0]),
-                  a.momentum, static_cast<const float*>(v[0].as<float>()), static_cast<const float*>(v[1].as<float>()),
-                  v[2].as<float>(), v[3].as<float>(), static_cast<const Control*>(call.context.control));
+      launchItems("batchNormUpdate", updateKernel, v[0].size[0], call.context.stream,
+                  static_cast<std::int32_t>(v[0].size[0]), a.momentum,
+                  static_cast<const float*>(v[0].as<float>()),
+                  static_cast<const float*>(v[1].as<float>()), v[2].as<float>(), v[3].as<float>(),
+                  static_cast<const Control*>(call.context.control));
   }
 }
 

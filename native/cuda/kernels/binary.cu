@@ -27,18 +27,24 @@ struct CombineScalar {
 template <int Kind>
 void run(const Call& call) {
   const View &a = call.views[0], &b = call.views[1], &y = call.views[2];
-  if (b.rank > 0 || a.rank == 0) map<float>("binary", call.context.stream, Combine<Kind>(), y, a, b);
-  else map<float>("binary", call.context.stream, CombineScalar<Kind>(b.as<float>()), y, a);
+  if (b.rank > 0 || a.rank == 0)
+    map<float>("binary", call.context.stream, Combine<Kind>(), y, a, b);
+  else
+    map<float>("binary", call.context.stream, CombineScalar<Kind>(b.as<float>()), y, a);
 }
 
 }  // namespace
 
 void binary(const Call& call) {
   switch (static_cast<const Binary::Attributes*>(call.attributes)->kind) {
-    case Binary::Add: return run<Binary::Add>(call);
-    case Binary::Sub: return run<Binary::Sub>(call);
-    case Binary::Mul: return run<Binary::Mul>(call);
-    case Binary::Div: return run<Binary::Div>(call);
+    case Binary::Add:
+      return run<Binary::Add>(call);
+    case Binary::Sub:
+      return run<Binary::Sub>(call);
+    case Binary::Mul:
+      return run<Binary::Mul>(call);
+    case Binary::Div:
+      return run<Binary::Div>(call);
   }
 }
 

@@ -22,7 +22,8 @@ struct CheckedView {
 };
 
 struct CheckArguments {
-  CheckedView views[2];  // the gradients, then the loss; the latter's threads come after the former's
+  CheckedView
+      views[2];  // the gradients, then the loss; the latter's threads come after the former's
 };
 
 __global__ void __launch_bounds__(kThreads) checkFiniteKernel(CheckArguments a, Control* control) {
@@ -55,18 +56,20 @@ CheckedView part(const View& x, const float* data, std::int64_t elements) {
 
 void launchCheck(const CheckedView& first, const CheckedView& second, const Call& call) {
   const CheckArguments a{{first, second}};
-  launchItems("checkFinite", checkFiniteKernel, std::int64_t(first.packets) + second.packets, call.context.stream, a,
-              call.context.control);
+  launchItems("checkFinite", checkFiniteKernel, std::int64_t(first.packets) + second.packets,
+              call.context.stream, a, call.context.control);
 }
 
 // All of a view but the last piece, which is returned.
 CheckedView checkAllButLast(const View& x, const Call& call) {
   const std::int64_t channels = x.channels();
-  const std::int64_t atOnce = x.dense() ? kMostItems : std::max<std::int64_t>(1, kMostItems / channels);
+  const std::int64_t atOnce =
+      x.dense() ? kMostItems : std::max<std::int64_t>(1, kMostItems / channels);
   const std::int64_t total = x.dense() ? x.elements() : x.pixels();
   const auto piece = [&](std::int64_t at) {
     const std::int64_t n = std::min(atOnce, total - at);
-    return x.dense() ? part(x, x.as<float>() + at, n) : part(x, x.as<float>() + at * x.pitch, n * channels);
+    return x.dense() ? part(x, x.as<float>() + at, n)
+                     : part(x, x.as<float>() + at * x.pitch, n * channels);
   };
   std::int64_t at = 0;
   for (; total - at > atOnce; at += atOnce) launchCheck(piece(at), CheckedView{}, call);

@@ -14,14 +14,15 @@ namespace {
 // of the tiles (at most 1.3 of it for the filters in use), the columns once. Every 32-byte sector of the
 // columns is written whole where the channels of a group are a multiple of eight.
 
-constexpr int kTile = 32;   // target rows and columns of a tile, at most
+constexpr int kTile = 32;  // target rows and columns of a tile, at most
 constexpr int kSlice = 8;  // channels of a slice: one sector
 
 struct TileGrid {
   std::int32_t tileH, tileW, tilesH, tilesW, slices, sliceChannels;
 };
 
-TileGrid tileGrid(std::int32_t height, std::int32_t width, std::int32_t groupChannels, std::int32_t groups) {
+TileGrid tileGrid(std::int32_t height, std::int32_t width, std::int32_t groupChannels,
+                  std::int32_t groups) {
   TileGrid t;
   t.tilesH = static_cast<std::int32_t>(ceilDivide(height, kTile));
   t.tilesW = static_cast<std::int32_t>(ceilDivide(width, kTile));
@@ -34,26 +35,36 @@ TileGrid tileGrid(std::int32_t height, std::int32_t width, std::int32_t groupCha
 }
 
 template <int Width>
-__global__ void __launch_bounds__(kThreads) im2colKernel(Columns columns, Volume<const float> source, TileGrid t, std::uint32_t firstImage) {
-  const std::int32_t slice = static_cast<std::int32_t>(blockIdx.x) % t.slices, tile = static_cast<std::int32_t>(blockIdx.x) / t.slices;
+__global__ void __launch_bounds__(kThreads)
+    im2colKernel(Columns columns, Volume<const float> source, TileGrid t,
+                 std::uint32_t firstImage) {
+  const std::int32_t slice = static_cast<std::int32_t>(blockIdx.x) % t.slices,
+                     tile = static_cast<std::int32_t>(blockIdx.x) / t.slices;
   const std::int32_t tileQ = tile % t.tilesW * t.tileW, tileP = tile / t.tilesW * t.tileH;
-  const std::int32_t tileW = min(t.tileW, columns.width - tileQ), tileH = min(t.tileH, columns.height - tileP);
+  const std::int32_t tileW = min(t.tileW, columns.width - tileQ),
+                     tileH = min(t.tileH, columns.height - tileP);
   const std::int32_t slicesOfGroup = t.slices / columns.groups, group = slice / slicesOfGroup;
-  const std::int32_t groupChannel = slice % slicesOfGroup * t.sliceChannels, channel = group * columns.groupChannels() + groupChannel;
-  const std::int32_t packets = t.sliceChannels / Width, taps = columns.taps(), perPixel = taps * packets;
+  const std::int32_t groupChannel = slice % slicesOfGroup * t.sliceChannels,
+                     channel = group * columns.groupChannels() + groupChannel;
+  const std::int32_t packets = t.sliceChannels / Width, taps = columns.taps(),
+                     perPixel = taps * packets;
   const std::uint32_t image = blockIdx.y;
   const std::int32_t items = tileW * tileH * perPixel;
   for (std::int32_t i = static_cast<std::int32_t>(threadIdx.x); i < items; i += kThreads) {
     const std::int32_t pixel = i / perPixel, within = i - pixel * perPixel;
     const std::int32_t tap = within / packets, c = (within - tap * packets) * Width;
-    const std::int32_t tapRow = tap / columns.columns.count, tapColumn = tap - tapRow * columns.columns.count;
+    const std::int32_t tapRow = tap / columns.columns.count,
+                       tapColumn = tap - tapRow * columns.columns.count;
     const std::int32_t p = tileP + pixel / tileW, q = tileQ + pixel % tileW;
     const std::int32_t h = columns.rows.source(p, tapRow), w = columns.columns.source(q, tapColumn);
     Packet<float, Width> value = {};
     if (h >= 0 && h < source.height && w >= 0 && w < source.width)
-      value = loadPacket<Width>(source.at(firstImage + image, h, w, static_cast<std::uint32_t>(channel + c)));
+      value = loadPacket<Width>(
+          source.at(firstImage + image, h, w, static_cast<std::uint32_t>(channel + c)));
     const std::int64_t row = (std::int64_t(image) * columns.height + p) * columns.width + q;
-    storePacket(columns.data + row * columns.pitch + (std::int64_t(group) * taps + tap) * columns.groupChannels() + groupChannel + c, value);
+    storePacket(columns.data + row * columns.pitch +
+                    (std::int64_t(group) * taps + tap) * columns.groupChannels() + groupChannel + c,
+                value);
   }
 }
 
@@ -67,25 +78,31 @@ struct Inverse {
 };
 
 template <int Width, bool Add>
-__global__ void __launch_bounds__(kThreads, kBlocks) col2imKernel(PixelGrid grid, Columns columns, Inverse inverse, Volume<float> dx) {
+__global__ void __launch_bounds__(kThreads, kBlocks)
+    col2imKernel(PixelGrid grid, Columns columns, Inverse inverse, Volume<float> dx) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
-  const std::int32_t groupChannels = columns.groupChannels(), channel = static_cast<std::int32_t>(t.c);
+  const std::int32_t groupChannels = columns.groupChannels(),
+                     channel = static_cast<std::int32_t>(t.c);
   const std::int32_t group = channel / groupChannels, c = channel - group * groupChannels;
   float* const to = dx.at(t.image, t.h, t.w, t.c);
   Packet<float, Width> sum = {};
   if constexpr (Add) sum = loadPacket<Width>(static_cast<const float*>(to));
   const std::int64_t linePitch = columns.width * columns.pitch;
-  const float* const image = columns.data + (t.image - grid.firstImage) * (columns.height * linePitch) +
+  const float* const image = columns.data +
+                             (t.image - grid.firstImage) * (columns.height * linePitch) +
                              group * columns.taps() * groupChannels + c;
   for (std::int32_t r = 0; r < columns.rows.count; ++r) {
-    const std::int32_t above = t.h - columns.rows.first - r * columns.rows.delta, p = above / inverse.strideH;
+    const std::int32_t above = t.h - columns.rows.first - r * columns.rows.delta,
+                       p = above / inverse.strideH;
     if (above < 0 || p * inverse.strideH != above || p >= columns.height) continue;
     const float* const line = image + p * linePitch + r * columns.columns.count * groupChannels;
     for (std::int32_t s = 0; s < columns.columns.count; ++s) {
-      const std::int32_t left = t.w - columns.columns.first - s * columns.columns.delta, q = left / inverse.strideW;
+      const std::int32_t left = t.w - columns.columns.first - s * columns.columns.delta,
+                         q = left / inverse.strideW;
       if (left < 0 || q * inverse.strideW != left || q >= columns.width) continue;
-      const Packet<float, Width> value = loadPacket<Width>(line + q * columns.pitch + s * groupChannels);
+      const Packet<float, Width> value =
+          loadPacket<Width>(line + q * columns.pitch + s * groupChannels);
 #pragma unroll
       for (int e = 0; e < Width; ++e) sum.values[e] += value.values[e];
     }
@@ -108,21 +125,30 @@ struct FlipArguments {
 };
 
 __global__ void __launch_bounds__(kThreads) flipKernel(FlipArguments a) {
-  STRIATE_SHARED(float, tile, kTransposeTile * (kTransposeTile + 1));
-  const std::int32_t lane = static_cast<std::int32_t>(threadIdx.x) % kTransposeTile, line = static_cast<std::int32_t>(threadIdx.x) / kTransposeTile;
-  const std::int32_t tap = static_cast<std::int32_t>(blockIdx.z) / a.groups, group = static_cast<std::int32_t>(blockIdx.z) % a.groups;
-  const std::int32_t r = a.rowFirst + tap / a.columnTaps * a.rowStep, s = a.columnFirst + tap % a.columnTaps * a.columnStep;
-  const std::int32_t c0 = static_cast<std::int32_t>(blockIdx.y) * kTransposeTile, k0 = static_cast<std::int32_t>(blockIdx.x) * kTransposeTile;
-  const std::int64_t filters = std::int64_t(a.groupFilters) * a.groups, channels = std::int64_t(a.groupChannels) * a.groups;
-  const float* const from = a.w + (std::int64_t(r) * a.filterWidth + s) * a.groupChannels * filters + group * a.groupFilters;
+  STRIATE_SHARED(float, tile, kTransposeTile*(kTransposeTile + 1));
+  const std::int32_t lane = static_cast<std::int32_t>(threadIdx.x) % kTransposeTile,
+                     line = static_cast<std::int32_t>(threadIdx.x) / kTransposeTile;
+  const std::int32_t tap = static_cast<std::int32_t>(blockIdx.z) / a.groups,
+                     group = static_cast<std::int32_t>(blockIdx.z) % a.groups;
+  const std::int32_t r = a.rowFirst + tap / a.columnTaps * a.rowStep,
+                     s = a.columnFirst + tap % a.columnTaps * a.columnStep;
+  const std::int32_t c0 = static_cast<std::int32_t>(blockIdx.y) * kTransposeTile,
+                     k0 = static_cast<std::int32_t>(blockIdx.x) * kTransposeTile;
+  const std::int64_t filters = std::int64_t(a.groupFilters) * a.groups,
+                     channels = std::int64_t(a.groupChannels) * a.groups;
+  const float* const from = a.w +
+                            (std::int64_t(r) * a.filterWidth + s) * a.groupChannels * filters +
+                            group * a.groupFilters;
   for (std::int32_t i = line; i < kTransposeTile; i += kTransposeRows)
     if (c0 + i < a.groupChannels && k0 + lane < a.groupFilters)
       store(tile + i * (kTransposeTile + 1) + lane, load(from + (c0 + i) * filters + k0 + lane));
   __syncthreads();
-  float* const to = a.filters + std::int64_t(tap) * a.groupFilters * channels + group * a.groupChannels;
+  float* const to =
+      a.filters + std::int64_t(tap) * a.groupFilters * channels + group * a.groupChannels;
   for (std::int32_t i = line; i < kTransposeTile; i += kTransposeRows)
     if (k0 + i < a.groupFilters && c0 + lane < a.groupChannels)
-      store(to + (k0 + i) * channels + c0 + lane, load(static_cast<const float*>(tile) + lane * (kTransposeTile + 1) + i));
+      store(to + (k0 + i) * channels + c0 + lane,
+            load(static_cast<const float*>(tile) + lane * (kTransposeTile + 1) + i));
 }
 
 // --- Phases -----------------------------------------------------------------------------------------
@@ -138,7 +164,8 @@ template <int Width, bool Add>
 __global__ void __launch_bounds__(kThreads) scatterPhaseKernel(PixelGrid grid, PhaseArguments a) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
-  const std::int64_t row = (std::int64_t(t.image - grid.firstImage) * grid.height + t.h) * grid.width + t.w;
+  const std::int64_t row =
+      (std::int64_t(t.image - grid.firstImage) * grid.height + t.h) * grid.width + t.w;
   Packet<float, Width> value = loadPacket<Width>(a.rows + row * a.channels + t.c);
   float* const to = a.dx.at(t.image, a.phaseH + t.h * a.strideH, a.phaseW + t.w * a.strideW, t.c);
   if constexpr (Add) {
@@ -164,8 +191,10 @@ struct BiasArguments {
 
 __global__ void __launch_bounds__(kThreads) biasPartsKernel(BiasArguments a, float* parts) {
   STRIATE_SHARED(float, sums, kThreads);
-  const std::int32_t column = static_cast<std::int32_t>(threadIdx.x) % kBiasColumns, row = static_cast<std::int32_t>(threadIdx.x) / kBiasColumns;
-  const std::int32_t k = static_cast<std::int32_t>(blockIdx.x) * kBiasColumns + column, part = static_cast<std::int32_t>(blockIdx.y);
+  const std::int32_t column = static_cast<std::int32_t>(threadIdx.x) % kBiasColumns,
+                     row = static_cast<std::int32_t>(threadIdx.x) / kBiasColumns;
+  const std::int32_t k = static_cast<std::int32_t>(blockIdx.x) * kBiasColumns + column,
+                     part = static_cast<std::int32_t>(blockIdx.y);
   const std::int64_t begin = part * a.pixels / a.parts, end = (part + 1) * a.pixels / a.parts;
   float sum = 0;
   if (k < a.filters)
@@ -174,22 +203,27 @@ __global__ void __launch_bounds__(kThreads) biasPartsKernel(BiasArguments a, flo
   __syncthreads();
   if (row != 0 || k >= a.filters) return;
   float total = 0;
-  for (std::int32_t r = 0; r < kBiasRows; ++r) total += load(static_cast<const float*>(sums) + r * kBiasColumns + column);
+  for (std::int32_t r = 0; r < kBiasRows; ++r)
+    total += load(static_cast<const float*>(sums) + r * kBiasColumns + column);
   store(parts + std::int64_t(part) * a.filters + k, total);
 }
 
-__global__ void __launch_bounds__(kThreads) biasTotalKernel(BiasArguments a, const float* parts, float* db, bool add) {
+__global__ void __launch_bounds__(kThreads)
+    biasTotalKernel(BiasArguments a, const float* parts, float* db, bool add) {
   const std::int32_t k = static_cast<std::int32_t>(blockIdx.x * kThreads + threadIdx.x);
   if (k >= a.filters) return;
   double total = 0;
-  for (std::int32_t part = 0; part < a.parts; ++part) total += static_cast<double>(load(parts + std::int64_t(part) * a.filters + k));
+  for (std::int32_t part = 0; part < a.parts; ++part)
+    total += static_cast<double>(load(parts + std::int64_t(part) * a.filters + k));
   store(db + k, static_cast<float>(total) + (add ? load(static_cast<const float*>(db) + k) : 0.0f));
 }
 
 }  // namespace
 
-void im2col(const Columns& columns, const View& source, std::int64_t first, std::int64_t count, cudaStream_t stream) {
-  const TileGrid t = tileGrid(columns.height, columns.width, columns.groupChannels(), columns.groups);
+void im2col(const Columns& columns, const View& source, std::int64_t first, std::int64_t count,
+            cudaStream_t stream) {
+  const TileGrid t =
+      tileGrid(columns.height, columns.width, columns.groupChannels(), columns.groups);
   int width = packetWidth(source, columns.groupChannels());
   while (t.sliceChannels % width != 0) width /= 2;
   constexpr std::int64_t kMostRows = 65535;  // of a grid
@@ -198,17 +232,19 @@ void im2col(const Columns& columns, const View& source, std::int64_t first, std:
     for (std::int64_t done = 0; done < count; done += kMostRows) {
       Columns part = columns;
       part.data += done * columns.height * columns.width * columns.pitch;
-      const Geometry g{dim3(static_cast<unsigned>(t.tilesH * t.tilesW * t.slices), static_cast<unsigned>(std::min(kMostRows, count - done))),
+      const Geometry g{dim3(static_cast<unsigned>(t.tilesH * t.tilesW * t.slices),
+                            static_cast<unsigned>(std::min(kMostRows, count - done))),
                        dim3(kThreads), 0};
-      check(launch<kThreads>("im2col", im2colKernel<kWidth>, g, stream, part, volume<const float>(source), t,
+      check(launch<kThreads>("im2col", im2colKernel<kWidth>, g, stream, part,
+                             volume<const float>(source), t,
                              static_cast<std::uint32_t>(first + done)),
             "launch of im2col");
     }
   });
 }
 
-void col2im(const Columns& columns, const View& dx, std::int64_t first, std::int64_t count, std::int32_t strideH,
-            std::int32_t strideW, cudaStream_t stream) {
+void col2im(const Columns& columns, const View& dx, std::int64_t first, std::int64_t count,
+            std::int32_t strideH, std::int32_t strideW, cudaStream_t stream) {
   View part = dx;
   part.size[0] = count;
   part.data = dx.as<float>() + first * dx.size[1] * dx.size[2] * dx.pitch;
@@ -218,17 +254,26 @@ void col2im(const Columns& columns, const View& dx, std::int64_t first, std::int
     forEachPixelGrid(part, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
       Columns piece = columns;
       piece.data += std::int64_t(grid.firstImage) * columns.height * columns.width * columns.pitch;
-      launchItems("col2im", dx.accumulates() ? col2imKernel<kWidth, true> : col2imKernel<kWidth, false>, items, stream, grid,
-                  piece, Inverse{strideH, strideW}, volume<float>(part));
+      launchItems("col2im",
+                  dx.accumulates() ? col2imKernel<kWidth, true> : col2imKernel<kWidth, false>,
+                  items, stream, grid, piece, Inverse{strideH, strideW}, volume<float>(part));
     });
   });
 }
 
-void flipFilters(const ops::GatherAxis& rows, const ops::GatherAxis& columns, const View& w, std::int64_t groups,
-                 float* filters, cudaStream_t stream) {
+void flipFilters(const ops::GatherAxis& rows, const ops::GatherAxis& columns, const View& w,
+                 std::int64_t groups, float* filters, cudaStream_t stream) {
   const auto narrow = [](std::int64_t v) { return static_cast<std::int32_t>(v); };
-  const FlipArguments a{w.as<float>(), filters, narrow(w.size[2]), narrow(w.size[3] / groups), narrow(groups), narrow(w.size[1]),
-                        narrow(rows.filterFirst), narrow(rows.filterStep), narrow(columns.filterFirst), narrow(columns.filterStep),
+  const FlipArguments a{w.as<float>(),
+                        filters,
+                        narrow(w.size[2]),
+                        narrow(w.size[3] / groups),
+                        narrow(groups),
+                        narrow(w.size[1]),
+                        narrow(rows.filterFirst),
+                        narrow(rows.filterStep),
+                        narrow(columns.filterFirst),
+                        narrow(columns.filterStep),
                         narrow(columns.count)};
   const Geometry g{dim3(static_cast<unsigned>(ceilDivide(a.groupFilters, kTransposeTile)),
                         static_cast<unsigned>(ceilDivide(a.groupChannels, kTransposeTile)),
@@ -237,9 +282,9 @@ void flipFilters(const ops::GatherAxis& rows, const ops::GatherAxis& columns, co
   check(launch<kThreads>("flipFilters", flipKernel, g, stream, a), "launch of flipFilters");
 }
 
-void scatterPhase(const float* rows, std::int64_t height, std::int64_t width, const View& dx, std::int64_t first,
-                  std::int64_t count, std::int32_t phaseH, std::int32_t phaseW, std::int32_t strideH, std::int32_t strideW,
-                  cudaStream_t stream) {
+void scatterPhase(const float* rows, std::int64_t height, std::int64_t width, const View& dx,
+                  std::int64_t first, std::int64_t count, std::int32_t phaseH, std::int32_t phaseW,
+                  std::int32_t strideH, std::int32_t strideW, cudaStream_t stream) {
   View images = dx;
   images.size[0] = count;
   images.data = dx.as<float>() + first * dx.size[1] * dx.size[2] * dx.pitch;
@@ -254,10 +299,17 @@ void scatterPhase(const float* rows, std::int64_t height, std::int64_t width, co
   forWidth<4>(packet, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachPixelGrid(pixels, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
-      const PhaseArguments a{rows + std::int64_t(grid.firstImage) * height * width * channels, volume<float>(images), channels,
-                             phaseH, phaseW, strideH, strideW};
-      launchItems("scatterPhase", dx.accumulates() ? scatterPhaseKernel<kWidth, true> : scatterPhaseKernel<kWidth, false>, items,
-                  stream, grid, a);
+      const PhaseArguments a{rows + std::int64_t(grid.firstImage) * height * width * channels,
+                             volume<float>(images),
+                             channels,
+                             phaseH,
+                             phaseW,
+                             strideH,
+                             strideW};
+      launchItems(
+          "scatterPhase",
+          dx.accumulates() ? scatterPhaseKernel<kWidth, true> : scatterPhaseKernel<kWidth, false>,
+          items, stream, grid, a);
     });
   });
 }
@@ -265,11 +317,16 @@ void scatterPhase(const float* rows, std::int64_t height, std::int64_t width, co
 void biasGradient(const View& dy, const View& db, float* workspace, cudaStream_t stream) {
   const std::int64_t pixels = dy.pixels();
   const auto filters = static_cast<std::int32_t>(dy.channels());
-  const BiasArguments a{dy.as<float>(), dy.pitch, pixels, filters,
-                        static_cast<std::int32_t>(std::min<std::int64_t>(kBiasParts, ceilDivide(pixels, kBiasRows)))};
-  const Geometry g{dim3(static_cast<unsigned>(ceilDivide(filters, kBiasColumns)), static_cast<unsigned>(a.parts)), dim3(kThreads), 0};
-  check(launch<kThreads>("biasParts", biasPartsKernel, g, stream, a, workspace), "launch of biasParts");
-  launchItems("biasTotal", biasTotalKernel, filters, stream, a, static_cast<const float*>(workspace), db.as<float>(), db.accumulates());
+  const BiasArguments a{
+      dy.as<float>(), dy.pitch, pixels, filters,
+      static_cast<std::int32_t>(std::min<std::int64_t>(kBiasParts, ceilDivide(pixels, kBiasRows)))};
+  const Geometry g{dim3(static_cast<unsigned>(ceilDivide(filters, kBiasColumns)),
+                        static_cast<unsigned>(a.parts)),
+                   dim3(kThreads), 0};
+  check(launch<kThreads>("biasParts", biasPartsKernel, g, stream, a, workspace),
+        "launch of biasParts");
+  launchItems("biasTotal", biasTotalKernel, filters, stream, a,
+              static_cast<const float*>(workspace), db.as<float>(), db.accumulates());
 }
 
 }  // namespace striate::cuda

@@ -22,7 +22,9 @@ namespace {
 
 std::int64_t rowsOf(const View& v, std::int64_t images) { return images * v.size[1] * v.size[2]; }
 
-float* imageAt(const View& v, std::int64_t image) { return v.as<float>() + image * v.size[1] * v.size[2] * v.pitch; }
+float* imageAt(const View& v, std::int64_t image) {
+  return v.as<float>() + image * v.size[1] * v.size[2] * v.pitch;
+}
 
 std::int32_t narrow(std::int64_t v) { return static_cast<std::int32_t>(v); }
 
@@ -31,10 +33,16 @@ Epilogue epilogueOf(const Conv2d::Attributes& a, const View& b) {
   return b ? Epilogue::Bias : Epilogue::None;
 }
 
-Columns columnsOf(const GatherAxis& rows, const GatherAxis& columns, const View& target, std::int64_t channels, std::int64_t groups,
-                  float* data) {
-  return {data, columnPitch(rows.count * columns.count, channels), Axis(rows), Axis(columns), narrow(target.size[1]),
-          narrow(target.size[2]), narrow(channels), narrow(groups)};
+Columns columnsOf(const GatherAxis& rows, const GatherAxis& columns, const View& target,
+                  std::int64_t channels, std::int64_t groups, float* data) {
+  return {data,
+          columnPitch(rows.count * columns.count, channels),
+          Axis(rows),
+          Axis(columns),
+          narrow(target.size[1]),
+          narrow(target.size[2]),
+          narrow(channels),
+          narrow(groups)};
 }
 
 GatherAxis forwardRows(const Conv2d::Attributes& a, const View& w) {
@@ -63,7 +71,8 @@ void forward(const Call& call, const Conv2d::Attributes& a) {
   g.bStride = g.cStride = g.biasStride = s.groupFilters;
   g.epilogue = epilogueOf(a, b);
   g.bias = b ? b.data : nullptr;
-  const auto multiply = [&](const float* rows, std::int64_t pitch, std::int64_t first, std::int64_t count) {
+  const auto multiply = [&](const float* rows, std::int64_t pitch, std::int64_t first,
+                            std::int64_t count) {
     g.m = rowsOf(y, count);
     g.a = rows;
     g.aPitch = pitch;
@@ -71,7 +80,8 @@ void forward(const Call& call, const Conv2d::Attributes& a) {
     context.blas->multiply(g, parts.blas, context.stream);
   };
   if (s.pointwise) return multiply(x.as<float>(), x.pitch, 0, x.size[0]);
-  const Columns columns = columnsOf(forwardRows(a, w), forwardColumns(a, w), y, x.size[3], groups, parts.columns);
+  const Columns columns =
+      columnsOf(forwardRows(a, w), forwardColumns(a, w), y, x.size[3], groups, parts.columns);
   for (std::int64_t first = 0; first < x.size[0]; first += parts.images) {
     const std::int64_t count = std::min(parts.images, x.size[0] - first);
     im2col(columns, x, first, count, context.stream);
@@ -80,10 +90,12 @@ void forward(const Call& call, const Conv2d::Attributes& a) {
 }
 
 // dy [rows, K] times the transpose of w [taps * C, K] gives the columns, which dx gathers.
-void backwardDataByCol2im(const Call& call, const Conv2d::Attributes& a, const ConvShape& s, const WorkspaceParts& parts) {
+void backwardDataByCol2im(const Call& call, const Conv2d::Attributes& a, const ConvShape& s,
+                          const WorkspaceParts& parts) {
   const View &dy = call.views[0], &w = call.views[1], &dx = call.views[2];
   Context& context = call.context;
-  const Columns columns = columnsOf(forwardRows(a, w), forwardColumns(a, w), dy, dx.size[3], a.groups, parts.columns);
+  const Columns columns =
+      columnsOf(forwardRows(a, w), forwardColumns(a, w), dy, dx.size[3], a.groups, parts.columns);
   Multiplication g{};
   g.n = s.taps * s.groupChannels;
   g.k = s.groupFilters;
@@ -110,7 +122,8 @@ std::int64_t phaseExtent(std::int64_t extent, std::int64_t stride, std::int64_t 
   return phase < extent ? (extent - phase - 1) / stride + 1 : 0;
 }
 
-void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a, const ConvShape& s, const WorkspaceParts& parts) {
+void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a, const ConvShape& s,
+                                  const WorkspaceParts& parts) {
   const View &dy = call.views[0], &w = call.views[1], &dx = call.views[2];
   Context& context = call.context;
   const bool phases = a.strideH > 1 || a.strideW > 1;
@@ -120,8 +133,10 @@ void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a,
       target.size[1] = phaseExtent(dx.size[1], a.strideH, phaseH);
       target.size[2] = phaseExtent(dx.size[2], a.strideW, phaseW);
       if (target.size[1] == 0 || target.size[2] == 0) continue;
-      const GatherAxis rows = Conv2d::phaseAxis(w.size[0], a.strideH, a.padTop, a.dilationH, phaseH);
-      const GatherAxis axis = Conv2d::phaseAxis(w.size[1], a.strideW, a.padLeft, a.dilationW, phaseW);
+      const GatherAxis rows =
+          Conv2d::phaseAxis(w.size[0], a.strideH, a.padTop, a.dilationH, phaseH);
+      const GatherAxis axis =
+          Conv2d::phaseAxis(w.size[1], a.strideW, a.padLeft, a.dilationW, phaseW);
       const std::int64_t taps = rows.count * axis.count;
       if (taps > 0) flipFilters(rows, axis, w, a.groups, parts.filters, context.stream);
       const Columns columns = columnsOf(rows, axis, target, dy.size[3], a.groups, parts.columns);
@@ -147,12 +162,14 @@ void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a,
         } else {
           // No window touches these pixels: their gradient is zero.
           if (dx.accumulates()) continue;
-          check(cudaMemsetAsync(parts.phase, 0, static_cast<std::size_t>(g.m * dx.size[3]) * sizeof(float), context.stream),
+          check(cudaMemsetAsync(parts.phase, 0,
+                                static_cast<std::size_t>(g.m * dx.size[3]) * sizeof(float),
+                                context.stream),
                 "cudaMemsetAsync of a phase");
         }
         if (phases)
-          scatterPhase(parts.phase, target.size[1], target.size[2], dx, first, count, phaseH, phaseW, a.strideH, a.strideW,
-                       context.stream);
+          scatterPhase(parts.phase, target.size[1], target.size[2], dx, first, count, phaseH,
+                       phaseW, a.strideH, a.strideW, context.stream);
       }
     }
 }
@@ -190,7 +207,8 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
   const WorkspaceParts parts(s, Conv2d::BackwardFilter, call.views[4], x.size[0]);
   const auto sumBias = [&] { biasGradient(dy, db, parts.bias, context.stream); };
   // Where one multiplication reads all of dy, its column sums come with it.
-  const bool together = db && dw && !db.accumulates() && a.groups == 1 && (s.pointwise || parts.images >= x.size[0]);
+  const bool together =
+      db && dw && !db.accumulates() && a.groups == 1 && (s.pointwise || parts.images >= x.size[0]);
   if (db && !together) sumBias();
   if (!dw) return;
   Multiplication g{};
@@ -204,7 +222,8 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
   g.batches = a.groups;
   g.aStride = g.m;
   g.bStride = g.cStride = s.groupFilters;
-  const auto multiply = [&](const float* rows, std::int64_t pitch, std::int64_t first, std::int64_t count) {
+  const auto multiply = [&](const float* rows, std::int64_t pitch, std::int64_t first,
+                            std::int64_t count) {
     g.k = rowsOf(dy, count);
     g.a = rows;
     g.aPitch = pitch;
@@ -217,7 +236,8 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
     g.beta = 1;
   };
   if (s.pointwise) return multiply(x.as<float>(), x.pitch, 0, x.size[0]);
-  const Columns columns = columnsOf(forwardRows(a, dw), forwardColumns(a, dw), dy, x.size[3], a.groups, parts.columns);
+  const Columns columns =
+      columnsOf(forwardRows(a, dw), forwardColumns(a, dw), dy, x.size[3], a.groups, parts.columns);
   for (std::int64_t first = 0; first < x.size[0]; first += parts.images) {
     const std::int64_t count = std::min(parts.images, x.size[0] - first);
     im2col(columns, x, first, count, context.stream);
@@ -240,9 +260,12 @@ void checkConvolution(int op, const void* attributes, const View* views) {
 void conv2d(const Call& call) {
   const auto& a = *static_cast<const Conv2d::Attributes*>(call.attributes);
   switch (call.op) {
-    case Conv2d::Forward: return forward(call, a);
-    case Conv2d::BackwardData: return backwardData(call, a);
-    case Conv2d::BackwardFilter: return backwardFilter(call, a);
+    case Conv2d::Forward:
+      return forward(call, a);
+    case Conv2d::BackwardData:
+      return backwardData(call, a);
+    case Conv2d::BackwardFilter:
+      return backwardFilter(call, a);
   }
 }
 

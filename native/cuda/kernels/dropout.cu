@@ -20,8 +20,9 @@ struct DropoutArguments {
   std::int64_t xPitch, yPitch;
   std::int64_t samplePixels;
   std::uint32_t channels;
-  std::uint32_t sampleElements;  // less than 2^31 in one launch; larger samples are cut by the launcher
-  std::uint32_t blocks;          // counters of a sample
+  std::uint32_t
+      sampleElements;    // less than 2^31 in one launch; larger samples are cut by the launcher
+  std::uint32_t blocks;  // counters of a sample
   std::uint32_t firstSample, samples;
 };
 
@@ -36,13 +37,15 @@ template <bool Whole, bool Add>
 __global__ void __launch_bounds__(kThreads)
     dropoutKernel(Dropout::Attributes attributes, const Control* control, DropoutArguments a) {
   const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x;
-  const std::uint32_t local = i / a.blocks, block = i - local * a.blocks, sample = a.firstSample + local;
+  const std::uint32_t local = i / a.blocks, block = i - local * a.blocks,
+                      sample = a.firstSample + local;
   if (local >= a.samples) return;
   Control now;
   read(control, now);
   const std::uint64_t key = Dropout::key(attributes, now);
-  const Philox random = Philox::block(Dropout::counter(block, sample, now), static_cast<std::uint32_t>(key),
-                                      static_cast<std::uint32_t>(key >> 32));
+  const Philox random =
+      Philox::block(Dropout::counter(block, sample, now), static_cast<std::uint32_t>(key),
+                    static_cast<std::uint32_t>(key >> 32));
   const float scale = Dropout::scale<float>(attributes);
   const std::uint32_t element = block * kDrawn;
   const auto place = [&](std::uint32_t e, std::int64_t pitch) {
@@ -55,7 +58,8 @@ __global__ void __launch_bounds__(kThreads)
     if constexpr (Add) out = loadPacket<kDrawn>(static_cast<const float*>(to));
 #pragma unroll
     for (int e = 0; e < kDrawn; ++e) {
-      const float kept = Philox::uniform(random.word[e]) >= attributes.rate ? value.values[e] * scale : 0.0f;
+      const float kept =
+          Philox::uniform(random.word[e]) >= attributes.rate ? value.values[e] * scale : 0.0f;
       out.values[e] = Add ? out.values[e] + kept : kept;
     }
     storePacket(to, out);
@@ -98,10 +102,11 @@ void dropout(const Call& call) {
   for (std::int64_t first = 0; first < samples; first += atOnce) {
     a.firstSample = static_cast<std::uint32_t>(first);
     a.samples = static_cast<std::uint32_t>(std::min(atOnce, samples - first));
-    const auto kernel = y.accumulates() ? (whole ? dropoutKernel<true, true> : dropoutKernel<false, true>)
-                                        : (whole ? dropoutKernel<true, false> : dropoutKernel<false, false>);
-    launchItems("dropout", kernel, std::int64_t(a.samples) * a.blocks, call.context.stream, attributes,
-                static_cast<const Control*>(call.context.control), a);
+    const auto kernel = y.accumulates()
+                            ? (whole ? dropoutKernel<true, true> : dropoutKernel<false, true>)
+                            : (whole ? dropoutKernel<true, false> : dropoutKernel<false, false>);
+    launchItems("dropout", kernel, std::int64_t(a.samples) * a.blocks, call.context.stream,
+                attributes, static_cast<const Control*>(call.context.control), a);
   }
 }
 

@@ -55,13 +55,14 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   if (!t.exists) return;
   T* const to = dx.at(t.image, t.h, t.w, t.c);
   Packet<T, Width> sum;
-  if constexpr (Add) sum = loadPacket<Width>(static_cast<const T*>(to));
+  if constexpr (Add)
+    sum = loadPacket<Width>(static_cast<const T*>(to));
   else
 #pragma unroll
     for (int e = 0; e < Width; ++e) sum.values[e] = T(0);
   const int lastP = rows.lastOutput(t.h), lastQ = columns.lastOutput(t.w);
   for (int p = rows.firstOutput(t.h); p < lastP; ++p)
-    // Few windows cover a pixel: unrolling would only cost registers.
+  // Few windows cover a pixel: unrolling would only cost registers.
 #pragma unroll 1
     for (int q = columns.firstOutput(t.w); q < lastQ; ++q) {
       const Packet<Switch, Width> winner = loadPacket<Width>(switches.at(t.image, p, q, t.c));
@@ -83,12 +84,15 @@ void forward(const MaxPool2d::Attributes& a, const Call& call) {
     winners = volume<Switch>(switches);
     width = std::min(width, packetWidth(switches, y.size[3]));
   }
-  const Windows rows = windows(ops::windowRows(a, x, y)), columns = windows(ops::windowColumns(a, x, y));
+  const Windows rows = windows(ops::windowRows(a, x, y)),
+                columns = windows(ops::windowColumns(a, x, y));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachTileGrid(y, kWidth, [&](const TileGrid& grid, std::int64_t blocks) {
-      const auto kernel = y.accumulates() ? maxPoolKernel<kWidth, true, T, Switch> : maxPoolKernel<kWidth, false, T, Switch>;
-      launchItems("maxPool2d", kernel, blocks * kThreads, call.context.stream, grid, rows, columns, volume<const T>(x), volume<T>(y), winners);
+      const auto kernel = y.accumulates() ? maxPoolKernel<kWidth, true, T, Switch>
+                                          : maxPoolKernel<kWidth, false, T, Switch>;
+      launchItems("maxPool2d", kernel, blocks * kThreads, call.context.stream, grid, rows, columns,
+                  volume<const T>(x), volume<T>(y), winners);
     });
   });
 }
@@ -97,15 +101,17 @@ template <class T, class Switch>
 void backward(const MaxPool2d::Attributes& a, const Call& call) {
   const View &dy = call.views[0], &switches = call.views[1], &dx = call.views[2];
   const std::int64_t channels = dx.size[3];
-  const int width = std::min({packetWidth(dy, channels), packetWidth(switches, channels), packetWidth(dx, channels)});
-  const Windows rows = windows(ops::windowRows(a, dx, dy)), columns = windows(ops::windowColumns(a, dx, dy));
+  const int width = std::min(
+      {packetWidth(dy, channels), packetWidth(switches, channels), packetWidth(dx, channels)});
+  const Windows rows = windows(ops::windowRows(a, dx, dy)),
+                columns = windows(ops::windowColumns(a, dx, dy));
   forWidth<4>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachTileGrid(dx, kWidth, [&](const TileGrid& grid, std::int64_t blocks) {
       const auto kernel = dx.accumulates() ? maxPoolBackwardKernel<kWidth, true, T, Switch>
                                            : maxPoolBackwardKernel<kWidth, false, T, Switch>;
-      launchItems("maxPool2dBackward", kernel, blocks * kThreads, call.context.stream, grid, rows, columns, volume<const T>(dy),
-                  volume<const Switch>(switches), volume<T>(dx));
+      launchItems("maxPool2dBackward", kernel, blocks * kThreads, call.context.stream, grid, rows,
+                  columns, volume<const T>(dy), volume<const Switch>(switches), volume<T>(dx));
     });
   });
 }
@@ -115,7 +121,8 @@ void backward(const MaxPool2d::Attributes& a, const Call& call) {
 void max_pool2d(const Call& call) {
   const auto& a = *static_cast<const MaxPool2d::Attributes*>(call.attributes);
   const bool bytes = MaxPool2d::switchType(a) == DType::UInt8;
-  if (call.op == MaxPool2d::Forward) return bytes ? forward<float, std::uint8_t>(a, call) : forward<float, std::int32_t>(a, call);
+  if (call.op == MaxPool2d::Forward)
+    return bytes ? forward<float, std::uint8_t>(a, call) : forward<float, std::int32_t>(a, call);
   return bytes ? backward<float, std::uint8_t>(a, call) : backward<float, std::int32_t>(a, call);
 }
 

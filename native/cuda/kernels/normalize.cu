@@ -29,7 +29,8 @@ __global__ void __launch_bounds__(kThreads) normalizeKernel(NormalizeArguments<F
   const std::uint32_t first = (blockIdx.x * kThreads + threadIdx.x) * kElements;
   if (first >= a.elements) return;
   const auto convert = [&](float x, std::uint32_t c) {
-    return Normalize::value(x, a.scale, a.mean == nullptr ? 0.0f : load(a.mean + c), a.std == nullptr ? 1.0f : load(a.std + c));
+    return Normalize::value(x, a.scale, a.mean == nullptr ? 0.0f : load(a.mean + c),
+                            a.std == nullptr ? 1.0f : load(a.std + c));
   };
   if constexpr (Whole) {
     if (first + kElements <= a.elements) {
@@ -59,11 +60,13 @@ template <class From>
 void run(const Call& call) {
   const auto& attributes = *static_cast<const Normalize::Attributes*>(call.attributes);
   const View &x = call.views[0], &mean = call.views[1], &std = call.views[2], &y = call.views[3];
-  const bool whole = x.dense() && y.dense() && reinterpret_cast<std::uintptr_t>(x.data) % (kElements * sizeof(From)) == 0 &&
+  const bool whole = x.dense() && y.dense() &&
+                     reinterpret_cast<std::uintptr_t>(x.data) % (kElements * sizeof(From)) == 0 &&
                      reinterpret_cast<std::uintptr_t>(y.data) % 16 == 0;
   const std::int64_t pixels = x.pixels(), channels = x.channels();
   // Whole pixels, and a multiple of four elements, at a time.
-  const std::int64_t atOnce = std::max<std::int64_t>(kElements, kMostItems / channels / kElements * kElements);
+  const std::int64_t atOnce =
+      std::max<std::int64_t>(kElements, kMostItems / channels / kElements * kElements);
   for (std::int64_t first = 0; first < pixels; first += atOnce) {
     NormalizeArguments<From> a;
     a.xPitch = x.dense() ? channels : x.pitch;
@@ -75,8 +78,10 @@ void run(const Call& call) {
     a.elements = static_cast<std::uint32_t>(std::min(atOnce, pixels - first) * channels);
     a.channels = static_cast<std::uint32_t>(channels);
     a.scale = attributes.scale;
-    const auto kernel = y.accumulates() ? (whole ? normalizeKernel<true, true, From> : normalizeKernel<false, true, From>)
-                                        : (whole ? normalizeKernel<true, false, From> : normalizeKernel<false, false, From>);
+    const auto kernel =
+        y.accumulates()
+            ? (whole ? normalizeKernel<true, true, From> : normalizeKernel<false, true, From>)
+            : (whole ? normalizeKernel<true, false, From> : normalizeKernel<false, false, From>);
     launchItems("normalize", kernel, ceilDivide(a.elements, kElements), call.context.stream, a);
   }
 }
@@ -84,8 +89,10 @@ void run(const Call& call) {
 }  // namespace
 
 void normalize(const Call& call) {
-  if (call.views[0].dtype == DType::UInt8) run<std::uint8_t>(call);
-  else run<float>(call);
+  if (call.views[0].dtype == DType::UInt8)
+    run<std::uint8_t>(call);
+  else
+    run<float>(call);
 }
 
 }  // namespace striate::cuda

@@ -25,9 +25,11 @@ struct ReduceArguments {
 template <bool Whole>
 __global__ void __launch_bounds__(kThreads) partialSumKernel(ReduceArguments a, double* parts) {
   STRIATE_SHARED(double, scratch, kThreads / 32);
-  const std::int64_t elements = a.pixels * a.channels, stride = std::int64_t(gridDim.x) * kThreads * kWidth;
+  const std::int64_t elements = a.pixels * a.channels,
+                     stride = std::int64_t(gridDim.x) * kThreads * kWidth;
   double sum = 0;
-  for (std::int64_t i = (std::int64_t(blockIdx.x) * kThreads + threadIdx.x) * kWidth; i < elements; i += stride) {
+  for (std::int64_t i = (std::int64_t(blockIdx.x) * kThreads + threadIdx.x) * kWidth; i < elements;
+       i += stride) {
     if (Whole && i + kWidth <= elements) {
       const Packet<float, kWidth> p = loadPacket<kWidth>(a.x + i);
 #pragma unroll
@@ -46,7 +48,8 @@ __global__ void __launch_bounds__(kThreads)
   STRIATE_SHARED(double, scratch, kThreads / 32);
   const int i = static_cast<int>(threadIdx.x);
   const double sum = blockSum<kThreads>(i < count ? load(parts + i) : 0.0, scratch);
-  if (threadIdx.x == 0) store(y, static_cast<float>(sum / divisor) + (add ? load(static_cast<const float*>(y)) : 0.0f));
+  if (threadIdx.x == 0)
+    store(y, static_cast<float>(sum / divisor) + (add ? load(static_cast<const float*>(y)) : 0.0f));
 }
 
 struct Spread {
@@ -64,14 +67,19 @@ void reduce(const Call& call) {
   const View &x = call.views[0], &y = call.views[1];
   const cudaStream_t stream = call.context.stream;
   if (call.op == Reduce::Broadcast)
-    return map<float>("broadcast", stream, Spread{x.as<float>(), mean ? static_cast<float>(y.elements()) : 1.0f, 0.0f}, y);
+    return map<float>("broadcast", stream,
+                      Spread{x.as<float>(), mean ? static_cast<float>(y.elements()) : 1.0f, 0.0f},
+                      y);
 
   const std::int64_t elements = x.elements();
   const bool whole = x.dense() && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;
-  const ReduceArguments a{x.as<float>(), x.dense() ? x.channels() : x.pitch, x.pixels(), static_cast<std::uint32_t>(x.channels())};
-  const int parts = static_cast<int>(std::min<std::int64_t>(Reduce::kParts, ceilDivide(elements, kThreads * kWidth)));
+  const ReduceArguments a{x.as<float>(), x.dense() ? x.channels() : x.pitch, x.pixels(),
+                          static_cast<std::uint32_t>(x.channels())};
+  const int parts = static_cast<int>(
+      std::min<std::int64_t>(Reduce::kParts, ceilDivide(elements, kThreads * kWidth)));
   double* const sums = call.views[2].as<double>();
-  launchItems("partialSum", whole ? partialSumKernel<true> : partialSumKernel<false>, std::int64_t(parts) * kThreads, stream, a, sums);
+  launchItems("partialSum", whole ? partialSumKernel<true> : partialSumKernel<false>,
+              std::int64_t(parts) * kThreads, stream, a, sums);
   launchItems("total", totalKernel, kThreads, stream, static_cast<const double*>(sums), parts,
               mean ? static_cast<double>(elements) : 1.0, y.as<float>(), y.accumulates());
 }

@@ -26,19 +26,23 @@ struct SgdArguments {
 };
 
 // Segments are sorted and disjoint: the last one that begins at or before `element`, or -1.
-__device__ __forceinline__ int findSegment(const std::int32_t* segments, int count, std::int64_t element) {
+__device__ __forceinline__ int findSegment(const std::int32_t* segments, int count,
+                                           std::int64_t element) {
   int low = 0, high = count;
   while (low < high) {
     const int middle = (low + high) / 2;
-    if (load(segments + 4 * middle) <= element) low = middle + 1;
-    else high = middle;
+    if (load(segments + 4 * middle) <= element)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low - 1;
 }
 
 template <bool HasMomentum, bool Nesterov>
 __global__ void __launch_bounds__(kThreads) sgdKernel(SgdArguments a, const Control* control) {
-  const std::int64_t element = a.first + (std::int64_t(blockIdx.x) * kThreads + threadIdx.x) * kWidth;
+  const std::int64_t element =
+      a.first + (std::int64_t(blockIdx.x) * kThreads + threadIdx.x) * kWidth;
   if (element >= a.length || load(&control->commit) == 0) return;
   const double rate = load(&control->learningRate);
   // A packet may hold the end of one segment and, after the gap, the beginning of the next.
@@ -60,8 +64,11 @@ __global__ void __launch_bounds__(kThreads) sgdKernel(SgdArguments a, const Cont
     };
     if (a.packets && segment.begin <= element && element + kWidth <= segment.end) {
       const Packet<float, kWidth> g = loadPacket<kWidth>(a.gradients + element);
-      Packet<float, kWidth> p = loadPacket<kWidth>(static_cast<const float*>(a.parameters + element)), v = {};
-      if constexpr (HasMomentum) v = loadPacket<kWidth>(static_cast<const float*>(a.momenta + element));
+      Packet<float, kWidth> p = loadPacket<kWidth>(
+                                static_cast<const float*>(a.parameters + element)),
+                            v = {};
+      if constexpr (HasMomentum)
+        v = loadPacket<kWidth>(static_cast<const float*>(a.momenta + element));
 #pragma unroll
       for (int e = 0; e < kWidth; ++e) update(g.values[e], p.values[e], v.values[e]);
       storePacket(a.parameters + element, p);
@@ -83,16 +90,25 @@ __global__ void __launch_bounds__(kThreads) sgdKernel(SgdArguments a, const Cont
 
 void sgd(const Call& call) {
   const auto& attributes = *static_cast<const Sgd::Attributes*>(call.attributes);
-  const View &gradients = call.views[0], &segments = call.views[1], &parameters = call.views[2], &momenta = call.views[3];
-  SgdArguments a{gradients.as<float>(), segments.as<std::int32_t>(), parameters.as<float>(),
-                 momenta ? momenta.as<float>() : nullptr, 0, parameters.elements(),
-                 static_cast<std::int32_t>(segments.size[0]), attributes.momentum, true};
+  const View &gradients = call.views[0], &segments = call.views[1], &parameters = call.views[2],
+             &momenta = call.views[3];
+  SgdArguments a{gradients.as<float>(),
+                 segments.as<std::int32_t>(),
+                 parameters.as<float>(),
+                 momenta ? momenta.as<float>() : nullptr,
+                 0,
+                 parameters.elements(),
+                 static_cast<std::int32_t>(segments.size[0]),
+                 attributes.momentum,
+                 true};
   for (const View* slab : {&gradients, &parameters, &momenta})
     a.packets = a.packets && (!*slab || reinterpret_cast<std::uintptr_t>(slab->data) % 16 == 0);
-  const auto kernel = !momenta ? sgdKernel<false, false> : attributes.nesterov ? sgdKernel<true, true> : sgdKernel<true, false>;
+  const auto kernel = !momenta              ? sgdKernel<false, false>
+                      : attributes.nesterov ? sgdKernel<true, true>
+                                            : sgdKernel<true, false>;
   for (; a.first < a.length; a.first += kMostItems)
-    launchItems("sgd", kernel, ceilDivide(std::min(kMostItems, a.length - a.first), kWidth), call.context.stream, a,
-                static_cast<const Control*>(call.context.control));
+    launchItems("sgd", kernel, ceilDivide(std::min(kMostItems, a.length - a.first), kWidth),
+                call.context.stream, a, static_cast<const Control*>(call.context.control));
 }
 
 }  // namespace striate::cuda

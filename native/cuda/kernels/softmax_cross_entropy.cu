@@ -44,11 +44,13 @@ struct RowLoss {
   int count, top1, top5;
 };
 
-__device__ __forceinline__ RowLoss rowLoss(const Rows& logits, const std::int32_t* labels, std::int32_t ignoreLabel, int row, int lane) {
+__device__ __forceinline__ RowLoss rowLoss(const Rows& logits, const std::int32_t* labels,
+                                           std::int32_t ignoreLabel, int row, int lane) {
   const int label = load(labels + row);
   if (label == ignoreLabel) return {0.0f, 0, 0, 0};
   const float* const x = logits.x + row * logits.pitch;
-  const float most = rowMaximum(x, logits.columns, lane), sum = rowSum(x, logits.columns, lane, most);
+  const float most = rowMaximum(x, logits.columns, lane),
+              sum = rowSum(x, logits.columns, lane, most);
   const bool valid = label >= 0 && label < logits.columns;
   const float own = valid ? load(x + label) : NAN;
   int before = 0;
@@ -63,8 +65,10 @@ __device__ __forceinline__ RowLoss rowLoss(const Rows& logits, const std::int32_
 }
 
 __global__ void __launch_bounds__(kThreads)
-    lossKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, float* losses, int* counts) {
-  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
+    lossKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, float* losses,
+               int* counts) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp),
+            lane = static_cast<int>(threadIdx.x) % kWarp;
   if (row >= logits.rows) return;
   const RowLoss r = rowLoss(logits, labels, ignoreLabel, row, lane);
   if (lane != 0) return;
@@ -77,12 +81,14 @@ __global__ void __launch_bounds__(kThreads)
 // The sum of all losses in a fixed order, in thread 0.
 __device__ __forceinline__ double lossSum(const float* losses, std::int32_t rows, double* scratch) {
   double sum = 0;
-  for (int i = static_cast<int>(threadIdx.x); i < rows; i += kThreads) sum += static_cast<double>(load(losses + i));
+  for (int i = static_cast<int>(threadIdx.x); i < rows; i += kThreads)
+    sum += static_cast<double>(load(losses + i));
   return blockSum<kThreads>(sum, scratch);
 }
 
 // Integers counted by the rows become numbers in place.
-__global__ void __launch_bounds__(kThreads) statisticsKernel(const float* losses, std::int32_t rows, float* statistics) {
+__global__ void __launch_bounds__(kThreads)
+    statisticsKernel(const float* losses, std::int32_t rows, float* statistics) {
   STRIATE_SHARED(double, scratch, kThreads / 32);
   const double sum = lossSum(losses, rows, scratch);
   if (threadIdx.x != 0) return;
@@ -95,11 +101,13 @@ __global__ void __launch_bounds__(kThreads) statisticsKernel(const float* losses
 constexpr std::int64_t kFewLogits = std::int64_t(1) << 14;
 
 __global__ void __launch_bounds__(kThreads)
-    lossOfFewKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, float* losses, float* statistics) {
+    lossOfFewKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel,
+                    float* losses, float* statistics) {
   constexpr int kWarps = kThreads / kWarp;
   STRIATE_SHARED(double, scratch, kWarps);
   STRIATE_SHARED(int, counts, 4 * kWarps);
-  const int warp = static_cast<int>(threadIdx.x) / kWarp, lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int warp = static_cast<int>(threadIdx.x) / kWarp,
+            lane = static_cast<int>(threadIdx.x) % kWarp;
   int count = 0, top1 = 0, top5 = 0;
   for (int row = warp; row < logits.rows; row += kWarps) {
     const RowLoss r = rowLoss(logits, labels, ignoreLabel, row, lane);
@@ -126,9 +134,11 @@ __global__ void __launch_bounds__(kThreads)
 
 template <bool Add>
 __global__ void __launch_bounds__(kThreads)
-    lossGradientKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel, const float* statistics,
-                       const Control* control, float* dx, std::int64_t dxPitch) {
-  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
+    lossGradientKernel(Rows logits, const std::int32_t* labels, std::int32_t ignoreLabel,
+                       const float* statistics, const Control* control, float* dx,
+                       std::int64_t dxPitch) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp),
+            lane = static_cast<int>(threadIdx.x) % kWarp;
   if (row >= logits.rows) return;
   const int label = load(labels + row);
   float* const to = dx + row * dxPitch;
@@ -138,9 +148,12 @@ __global__ void __launch_bounds__(kThreads)
     return;
   }
   const float* const x = logits.x + row * logits.pitch;
-  const float most = rowMaximum(x, logits.columns, lane), sum = rowSum(x, logits.columns, lane, most);
+  const float most = rowMaximum(x, logits.columns, lane),
+              sum = rowSum(x, logits.columns, lane, most);
   const bool valid = label >= 0 && label < logits.columns;
-  const float scale = static_cast<float>(load(&control->lossScale) / static_cast<double>(load(statistics + SoftmaxCrossEntropy::Count)));
+  const float scale =
+      static_cast<float>(load(&control->lossScale) /
+                         static_cast<double>(load(statistics + SoftmaxCrossEntropy::Count)));
   for (int c = lane; c < logits.columns; c += kWarp) {
     const float probability = expf(load(x + c) - most) / sum;
     const float value = valid ? (probability - (c == label ? 1.0f : 0.0f)) * scale : NAN;
@@ -149,8 +162,10 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <bool Add>
-__global__ void __launch_bounds__(kThreads) softmaxKernel(Rows rows, float* y, std::int64_t yPitch) {
-  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp), lane = static_cast<int>(threadIdx.x) % kWarp;
+__global__ void __launch_bounds__(kThreads)
+    softmaxKernel(Rows rows, float* y, std::int64_t yPitch) {
+  const int row = static_cast<int>((blockIdx.x * kThreads + threadIdx.x) / kWarp),
+            lane = static_cast<int>(threadIdx.x) % kWarp;
   if (row >= rows.rows) return;
   const float* const x = rows.x + row * rows.pitch;
   float* const to = y + row * yPitch;
@@ -162,7 +177,8 @@ __global__ void __launch_bounds__(kThreads) softmaxKernel(Rows rows, float* y, s
 }
 
 Rows rowsOf(const View& v) {
-  return {v.as<float>(), v.pitch, static_cast<std::int32_t>(v.pixels()), static_cast<std::int32_t>(v.channels())};
+  return {v.as<float>(), v.pitch, static_cast<std::int32_t>(v.pixels()),
+          static_cast<std::int32_t>(v.channels())};
 }
 
 }  // namespace
@@ -173,20 +189,25 @@ void softmax_cross_entropy(const Call& call) {
   const Rows x = rowsOf(v[0]);
   const std::int64_t items = std::int64_t(x.rows) * kWarp;
   if (call.op == SoftmaxCrossEntropy::Softmax)
-    return launchItems("softmax", v[1].accumulates() ? softmaxKernel<true> : softmaxKernel<false>, items, stream, x,
-                       v[1].as<float>(), v[1].pitch);
-  const std::int32_t ignore = static_cast<const SoftmaxCrossEntropy::Attributes*>(call.attributes)->ignoreLabel;
+    return launchItems("softmax", v[1].accumulates() ? softmaxKernel<true> : softmaxKernel<false>,
+                       items, stream, x, v[1].as<float>(), v[1].pitch);
+  const std::int32_t ignore =
+      static_cast<const SoftmaxCrossEntropy::Attributes*>(call.attributes)->ignoreLabel;
   const auto* const labels = v[1].as<const std::int32_t>();
   if (call.op == SoftmaxCrossEntropy::Forward) {
     if (std::int64_t(x.rows) * x.columns <= kFewLogits)
-      return launchItems("softmaxCrossEntropy", lossOfFewKernel, kThreads, stream, x, labels, ignore, v[2].as<float>(),
-                         v[3].as<float>());
-    check(cudaMemsetAsync(v[3].data, 0, 4 * sizeof(float), stream), "cudaMemsetAsync of the statistics");
-    launchItems("softmaxCrossEntropy", lossKernel, items, stream, x, labels, ignore, v[2].as<float>(), v[3].as<int>());
-    launchItems("statistics", statisticsKernel, kThreads, stream, static_cast<const float*>(v[2].as<float>()), x.rows, v[3].as<float>());
+      return launchItems("softmaxCrossEntropy", lossOfFewKernel, kThreads, stream, x, labels,
+                         ignore, v[2].as<float>(), v[3].as<float>());
+    check(cudaMemsetAsync(v[3].data, 0, 4 * sizeof(float), stream),
+          "cudaMemsetAsync of the statistics");
+    launchItems("softmaxCrossEntropy", lossKernel, items, stream, x, labels, ignore,
+                v[2].as<float>(), v[3].as<int>());
+    launchItems("statistics", statisticsKernel, kThreads, stream,
+                static_cast<const float*>(v[2].as<float>()), x.rows, v[3].as<float>());
     return;
   }
-  launchItems("softmaxCrossEntropyBackward", v[3].accumulates() ? lossGradientKernel<true> : lossGradientKernel<false>, items,
+  launchItems("softmaxCrossEntropyBackward",
+              v[3].accumulates() ? lossGradientKernel<true> : lossGradientKernel<false>, items,
               stream, x, labels, ignore, static_cast<const float*>(v[2].as<float>()),
               static_cast<const Control*>(call.context.control), v[3].as<float>(), v[3].pitch);
 }

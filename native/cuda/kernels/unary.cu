@@ -24,27 +24,37 @@ struct Value : Stateless {
 
 template <int Kind>
 struct Gradient : Stateless {
-  __device__ float operator()(float x, float y, float dy) const { return Unary::gradient<Kind>(x, y, dy); }
+  __device__ float operator()(float x, float y, float dy) const {
+    return Unary::gradient<Kind>(x, y, dy);
+  }
 };
 
 template <int Kind>
 void run(const Call& call) {
   const View* v = call.views;
   const cudaStream_t stream = call.context.stream;
-  if (call.op == Unary::Forward) map<float>("unary", stream, Value<Kind>(), v[1], v[0]);
-  else map<float>("unaryBackward", stream, Gradient<Kind>(), v[3], v[0], v[1], v[2]);
+  if (call.op == Unary::Forward)
+    map<float>("unary", stream, Value<Kind>(), v[1], v[0]);
+  else
+    map<float>("unaryBackward", stream, Gradient<Kind>(), v[3], v[0], v[1], v[2]);
 }
 
 }  // namespace
 
 void unary(const Call& call) {
   switch (static_cast<const Unary::Attributes*>(call.attributes)->kind) {
-    case Unary::Neg: return run<Unary::Neg>(call);
-    case Unary::Square: return run<Unary::Square>(call);
-    case Unary::Sqrt: return run<Unary::Sqrt>(call);
-    case Unary::Exp: return run<Unary::Exp>(call);
-    case Unary::Log: return run<Unary::Log>(call);
-    case Unary::Abs: return run<Unary::Abs>(call);
+    case Unary::Neg:
+      return run<Unary::Neg>(call);
+    case Unary::Square:
+      return run<Unary::Square>(call);
+    case Unary::Sqrt:
+      return run<Unary::Sqrt>(call);
+    case Unary::Exp:
+      return run<Unary::Exp>(call);
+    case Unary::Log:
+      return run<Unary::Log>(call);
+    case Unary::Abs:
+      return run<Unary::Abs>(call);
   }
 }
 

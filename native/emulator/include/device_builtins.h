@@ -122,7 +122,9 @@ inline unsigned __ballot_sync(unsigned mask, int predicate) {
   return votes;
 }
 inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
-inline int __all_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) == mask; }
+inline int __all_sync(unsigned mask, int predicate) {
+  return __ballot_sync(mask, predicate) == mask;
+}
 
 namespace striate::emulator {
 template <class T>
@@ -175,5 +177,9 @@ inline int max(int a, int b) { return a > b ? a : b; }
 inline std::uint32_t __umulhi(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::uint32_t>((std::uint64_t(a) * b) >> 32);
 }
-inline float __int_as_float(int bits) { return ::striate::emulator::fromBits<float>(static_cast<std::uint32_t>(bits)); }
-inline int __float_as_int(float value) { return static_cast<int>(::striate::emulator::toBits(value)); }
+inline float __int_as_float(int bits) {
+  return ::striate::emulator::fromBits<float>(static_cast<std::uint32_t>(bits));
+}
+inline int __float_as_int(float value) {
+  return static_cast<int>(::striate::emulator::toBits(value));
+}
