@@ -13,12 +13,18 @@ import { Interruption } from './interruption.js';
 import { modelArgument, resolveModel } from './model.js';
 import { amount, count, shared, whole } from './options.js';
 import type { Output } from './output.js';
-import { recipeOf, scheduleNames, trainerOptions, type ScheduleName } from './recipe.js';
+import {
+  recipeOf,
+  scheduleNames,
+  trainerOptions,
+  type RunLength,
+  type ScheduleName,
+} from './recipe.js';
 
 interface TrainOptions extends CommonOptions {
   data: string;
   dataDir?: string;
-  epochs: number;
+  epochs?: number;
   maxSteps?: number;
   batch?: number;
   lr?: number;
@@ -37,7 +43,7 @@ export function addTrain(program: Command): void {
     .argument('<model>', modelArgument)
     .addOption(shared.data())
     .addOption(shared.dataDir())
-    .option('--epochs <n>', 'epochs to train', whole, 2)
+    .option('--epochs <n>', 'epochs to train (default: 2, or what --max-steps asks for)', whole)
     .option('--max-steps <n>', 'stop after this many steps', whole)
     .option('--batch <n>', 'images a step (default: the recipe’s)', count)
     .option('--lr <rate>', 'learning rate at the start', amount)
@@ -98,7 +104,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     momentum: options.momentum ?? given.momentum,
     weightDecay: options.weightDecay ?? given.weightDecay,
   };
-  const run = { epochs: options.epochs, maxSteps: options.maxSteps };
+  const run = lengthOf(options, Math.ceil(data.train.length / recipe.batch));
   await using device = await openDevice(options, output);
   await using trainer = await resolved.network.trainer({
     ...trainerOptions(recipe, run),
@@ -151,9 +157,15 @@ async function checkFolder(path: string): Promise<void> {
   }
 }
 
+/** `--max-steps` alone trains as many epochs as these steps take. */
+function lengthOf({ epochs, maxSteps }: TrainOptions, stepsPerEpoch: number): RunLength {
+  const asked = maxSteps === undefined ? 2 : Math.ceil(maxSteps / stepsPerEpoch);
+  return { epochs: epochs ?? asked, maxSteps };
+}
+
 interface Fitting {
   data: Awaited<ReturnType<typeof openData>>;
-  run: { epochs: number; maxSteps: number | undefined };
+  run: RunLength;
   checkpoint: string;
   signal: AbortSignal;
 }

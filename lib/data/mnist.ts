@@ -116,7 +116,7 @@ async function findFile(folder: string, name: string, what: string): Promise<str
     if (await exists(path)) return path;
   }
   throw new StriateError('INVALID_DATA', `${join(folder, name)} is missing, plain or with .gz`, {
-    remedy: howToGet(what),
+    remedy: `Name the folder that holds the four files. ${howToGet(what)}`,
     details: { folder, file: name },
   });
 }

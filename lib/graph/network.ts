@@ -84,6 +84,7 @@ export class Network {
    * else training would refuse.
    */
   plan(options: NetworkPlanOptions): Plan {
+    requireOptions(options, 'plan', '{ batch: 64 }');
     const { loss, target, ...rest } = options;
     const chosen = typeof loss === 'function' ? customLoss(loss, target) : loss;
     return planNetwork(this, chosen === undefined ? rest : { ...rest, loss: chosen });
@@ -106,6 +107,7 @@ export class Network {
    * @throws StriateError INVALID_ARGUMENT when there is no dense layer.
    */
   replaceHead(options: { units: number }): Network {
+    requireOptions(options, 'replaceHead', '{ units: 10 }');
     const old = this.nodes.findLast((node) => node.layer?.kind === 'dense');
     if (old === undefined) {
       throw invalid(
@@ -233,4 +235,10 @@ function checkInputs(declared: readonly Value[], used: readonly Value[]): void {
       'Leave the input out, or use it.',
     );
   }
+}
+
+/** For callers in plain JavaScript. */
+function requireOptions(options: unknown, method: string, example: string): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`${method} takes an object of options`, `For example ${method}(${example}).`);
 }

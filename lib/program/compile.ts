@@ -89,6 +89,8 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
 
   const slots = [...options.optimizer.slots];
   const slabs = new Slabs(builder, layout);
+  const commits = builder.commits.filter((step) => !writesFrozen(step, builder, isFrozen));
+  checkCommits(builder, commits);
   emitUpdate(
     builder,
     slabs,
@@ -96,8 +98,7 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
     layout,
     loss === 'external' ? undefined : seed.tensor,
   );
-  for (const step of builder.commits)
-    if (!writesFrozen(step, builder, isFrozen)) builder.steps.push(step);
+  builder.steps.push(...commits);
   return finish(builder, options, {
     kind: loss === 'external' ? 'external' : 'train',
     layout,
@@ -238,6 +239,21 @@ function writesFrozen(step: Step, builder: Builder, isFrozen: (name: string) => 
   for (const { tensor, access } of step.operands.values())
     if (access !== 'read') written.add(tensor.storage);
   return [...builder.parameters].some(([name, t]) => written.has(t.storage) && isFrozen(name));
+}
+
+/**
+ * What the commits at the end of the step will keep must be finite too: a batch's variance can overflow
+ * where its loss and gradients do not.
+ */
+function checkCommits(builder: Builder, commits: readonly Step[]): void {
+  for (const { layer, operands } of commits) {
+    const kept = [...operands.values()].filter(({ access }) => access === 'read');
+    // The op takes two tensors.
+    for (let i = 0; i < kept.length; i += 2) {
+      const [gradients, loss] = kept.slice(i, i + 2).map(({ tensor }) => tensor);
+      builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, { layer, phase: 'update' });
+    }
+  }
 }
 
 /** The slabs as storages: what instructions over whole ranges work on. */

@@ -1,7 +1,7 @@
 import type { Shape } from '../graph/shape.js';
 import type { Executable } from '../runtime/executable.js';
 import type { Prediction } from './classify.js';
-import { countImages, imageType, type Images, type ImageType } from './images.js';
+import { copyOf, countImages, imageType, type Images, type ImageType } from './images.js';
 import { Mutex } from './mutex.js';
 
 /** Runs images through a network; concurrent calls queue. */
@@ -16,11 +16,12 @@ export class Predictor {
     private readonly executableFor: (type: ImageType) => Executable,
   ) {}
 
-  /** Any number of images, a batch at a time. */
-  predict(x: Images): Promise<Prediction> {
+  /** Any number of images, a batch at a time. They are copied before the call returns. */
+  async predict(images: Images): Promise<Prediction> {
+    const n = countImages(images, this.input);
+    const x = copyOf(images);
     return this.#lock.run(async () => {
       const executable = this.executableFor(imageType(x));
-      const n = countImages(x, this.input);
       const values = x.length / n;
       const outputs = this.output.reduce((a, b) => a * b, 1);
       const data =

@@ -16,7 +16,7 @@ import {
 import { digestOf } from './digest.js';
 import { checkFits, evaluateSet } from './evaluate.js';
 import { Fit, type FitOptions, type Learner } from './fit.js';
-import { countImages, imageType, type Images } from './images.js';
+import { copyOf, countImages, imageType, type Images } from './images.js';
 import { sumsOf, type Metrics, type StepSums } from './metrics.js';
 import { Mutex } from './mutex.js';
 import { Predictor } from './predictor.js';
@@ -220,7 +220,7 @@ export class Trainer implements Learner, AsyncDisposable {
   // Training step by step.
 
   /**
-   * One step on a batch of at most `batch` images. Calls queue.
+   * One step on a batch of at most `batch` images, copied before the call returns. Calls queue.
    * @throws StriateError as `fit`; `INVALID_ARGUMENT` for arrays of the wrong type or length.
    */
   async step(batch: StepBatch): Promise<StepResult> {
@@ -228,10 +228,12 @@ export class Trainer implements Learner, AsyncDisposable {
     if (this.#settings.loss === 'external') throw needsLoss('step');
     // A caller in plain JavaScript may forget it.
     const n = countImages((batch as StepBatch | undefined)?.x as Images, this.#input);
+    const target = (this.#rules as TargetRules).check(batch.target, n, batch.indices);
+    const own = { ...batch, x: copyOf(batch.x), target: copyOf(target) };
     return this.#lock.run(async () => {
       this.#checkOpen();
-      const executable = this.#stageBatch(0, batch, n);
-      const { learningRate, loss, count, top1 } = await this.#run(executable, 0, n, batch);
+      const executable = this.#stageBatch(0, own, n);
+      const { learningRate, loss, count, top1 } = await this.#run(executable, 0, n, own);
       this.#began = { epoch: this.#position.epoch, step: this.#steps };
       const accuracy = this.classCount === undefined ? NaN : top1 / count;
       return { step: this.#steps, loss: loss / count, accuracy, count, learningRate };
@@ -244,11 +246,12 @@ export class Trainer implements Learner, AsyncDisposable {
     this.#checkExternal();
     const n = countImages(x, this.#input);
     this.#checkBatch(n);
+    const images = copyOf(x);
     return this.#lock.run(async () => {
       this.#checkOpen();
-      const executable = this.#programs.training(this.#settings, imageType(x));
+      const executable = this.#programs.training(this.#settings, imageType(images));
       this.#external = undefined;
-      executable.stage(0, { images: x });
+      executable.stage(0, { images });
       const { outputs } = await executable.run({
         ...{ n, slot: 0, range: 'forward', outputs: ['output'] },
         control: this.#control(0),

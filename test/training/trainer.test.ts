@@ -4,7 +4,7 @@ import type { StriateError } from '../../lib/errors.js';
 import { sequential } from '../../lib/graph/sequential.js';
 import type { Value } from '../../lib/graph/value.js';
 import { constant } from '../../lib/initializers/index.js';
-import { dense, mean, relu, square, sub, sum } from '../../lib/layers/index.js';
+import { batchNorm, dense, mean, relu, square, sub, sum } from '../../lib/layers/index.js';
 import { sgd } from '../../lib/optimizers/index.js';
 import { device } from '../../lib/runtime/device.js';
 import { Weights, type HostTensor } from '../../lib/training/weights.js';
@@ -338,6 +338,32 @@ describe('a trainer’s life', () => {
     await trainer.fit(set, { validation: set });
     const { planned, device } = trainer.memory();
     expect(device.categories.arena?.bytes).to.equal(planned.arena);
+  });
+
+  it('leaves everything as it was when only a running statistic would not be finite', async () => {
+    const net = sequential([4], [batchNorm(), dense({ units: 3 })]);
+    const trainer = await smallTrainer({}, net);
+    const before = await trainer.parametersSha256();
+    const x = Float32Array.from({ length: 64 }, (_, i) => (i % 7) * 1e20);
+    const target = Int32Array.from({ length: 16 }, (_, i) => i % 3);
+    expect(await codeOf(trainer.step({ x, target }))).to.equal('NOT_FINITE');
+    expect(await trainer.parametersSha256()).to.equal(before);
+  });
+
+  it('copies what it is given before the call returns', async () => {
+    const trainer = await smallTrainer();
+    const other = await smallTrainer();
+    const { x, target } = await firstBatch();
+    const expected = await other.step({ x, target });
+    const [mine, labels] = [x.slice(), target.slice()];
+    const first = trainer.step({ x: mine, target: labels });
+    mine.fill(0);
+    labels.fill(0);
+    expect((await first).loss).to.equal(expected.loss);
+    const images = x.slice();
+    const prediction = trainer.predict(images);
+    images.fill(0);
+    expect(await prediction).to.deep.equal(await trainer.predict(x));
   });
 
   it('refuses options that make no sense', async () => {
