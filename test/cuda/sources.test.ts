@@ -56,7 +56,12 @@ describe('CUDA sources', () => {
           wrong.push(`${file}: launch<${threads!}>`);
       // The block of every geometry.
       for (const [, block] of text.matchAll(
-        /\bGeometry g\{dim3\([\s\S]*?\),\s*dim3\(([^)]*)\),\s*0\}/g)]);
+        /\bGeometry g\{dim3\([\s\S]*?\),\s*dim3\(([^)]*)\),\s*0\}/g,
+      ))
+        if (block !== 'kThreads') wrong.push(`${file}: a block of ${block!}`);
+    }
+    expect(wrong).to.deep.equal([]);
+    const kernels = sources.flatMap(({ text }) => [...text.matchAll(/__global__/g)]);
     expect(kernels.length).to.be.at.least(25);
   });
 
