@@ -230,6 +230,8 @@ describe('replaceHead', () => {
   });
 
   it('refuses a network without one', () => {
+    expect(thrown(() => lenet().replaceHead(undefined as never)).code).to.equal('INVALID_ARGUMENT');
+    expect(thrown(() => lenet().plan(undefined as never)).code).to.equal('INVALID_ARGUMENT');
     expect(thrown(() => sequential([4], [relu()]).replaceHead({ units: 2 })).code).to.equal(
       'INVALID_ARGUMENT',
     );
