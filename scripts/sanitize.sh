@@ -7,16 +7,16 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=$(node -p "require('./package.json').version")
-hash() {
+hash_of() {
   node --input-type=module -e "import * as paths from './scripts/paths.js'; console.log(paths.$1)"
 }
 
 # At -O1: instrumented, the kernels take minutes to optimise further.
 cmake -S . -B build/sanitize -DSTRIATE_SANITIZE=address,undefined \
   -DCMAKE_BUILD_TYPE=Sanitize -DCMAKE_CXX_FLAGS_SANITIZE=-O1 \
-  -DSTRIATE_VERSION="$version" -DSTRIATE_SOURCE_HASH="$(hash 'sourceHash()')" \
+  -DSTRIATE_VERSION="$version" -DSTRIATE_SOURCE_HASH="$(hash_of 'sourceHash()')" \
   -DSTRIATE_EMULATOR_LIBRARY=ON -DSTRIATE_CUDA_VERSION="$version" \
-  -DSTRIATE_CUDA_SOURCE_HASH="$(hash 'cudaSourceHash(true)')" \
+  -DSTRIATE_CUDA_SOURCE_HASH="$(hash_of 'cudaSourceHash(true)')" \
   -DCMAKE_JS_INC="$PWD/node_modules/node-api-headers/include;$PWD/node_modules/node-addon-api" >/dev/null
 cmake --build build/sanitize --target striate striate_cuda_emulated -j "$(nproc)" >build/sanitize/build.log ||
   { tail -n 40 build/sanitize/build.log >&2; exit 1; }
