@@ -94,5 +94,7 @@ else {
   console.log(`spinning threads ${line(control)}`);
   console.log('longest calls, without the wait for a core:');
   for (const [name, { elapsed, held }] of Object.entries(calls))
-    console.log(`  ${name.padEnd(18)} ${held.toFixed(2)} ms (${elapsed.toFixed(2)} ms by the clock)`);
+    console.log(
+      `  ${name.padEnd(18)} ${held.toFixed(2)} ms (${elapsed.toFixed(2)} ms by the clock)`,
+    );
 }
