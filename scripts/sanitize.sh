@@ -31,8 +31,6 @@ fi
 # Operands lie in allocations of their own, where a read behind one is seen.
 export STRIATE_TEST_APART=1
 # Node itself is not instrumented: what it leaves at its end is not counted.
-# Every operand in an allocation of its own, so that a step outside is seen.
-export STRIATE_TEST_APART=1
 export STRIATE_ADDON="$PWD/build/sanitize/striate.node"
 export STRIATE_CUDA_EMULATED="$PWD/build/sanitize/striate_cuda_emulated.so"
 export ASAN_OPTIONS=detect_leaks=0:halt_on_error=1

@@ -10,7 +10,7 @@ import { TargetRules } from '../training/targets.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openData } from './dataset.js';
 import { openDevice } from './device.js';
-import { count, shared } from './options.js';
+import { count, requireData, shared } from './options.js';
 
 interface EvaluateOptions extends CommonOptions {
   data: string;
@@ -21,7 +21,9 @@ interface EvaluateOptions extends CommonOptions {
 }
 
 export function addEvaluate(program: Command): void {
-  addCommand(program, 'evaluate', 'loss and accuracy of a checkpoint on the test images')
+  requireData(
+    addCommand(program, 'evaluate', 'loss and accuracy of a checkpoint on the test images'),
+  )
     .argument('<checkpoint>', 'a file that train wrote')
     .addOption(shared.data())
     .addOption(shared.dataDir())

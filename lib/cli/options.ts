@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { DeviceName } from '../runtime/device.js';
 
 /** Parsers of option values; what they throw becomes a usage error that names the option. */
@@ -31,10 +31,7 @@ function deviceName(text: string): DeviceName {
 
 /** Options that several commands share, each spelt once. */
 export const shared = {
-  data: () =>
-    new Option('--data <name>', 'data set')
-      .choices(['mnist', 'fashion-mnist'])
-      .makeOptionMandatory(),
+  data: () => new Option('--data <name>', 'data set').choices(['mnist', 'fashion-mnist']),
   dataDir: () =>
     new Option(
       '--data-dir <folder>',
@@ -47,3 +44,16 @@ export const shared = {
   threads: () =>
     new Option('--threads <n>', 'threads of the CPU device (default: the cores)').argParser(count),
 };
+
+/**
+ * `--data` must be given. Commander would say so before it names an unknown option; here a misspelt
+ * option comes first.
+ */
+export function requireData(command: Command): Command {
+  return command.hook('preAction', (_, action) => {
+    if (action.opts<{ data?: string }>().data !== undefined) return;
+    action.error("required option '--data <name>' not specified", {
+      code: 'commander.missingMandatoryOptionValue',
+    });
+  });
+}

@@ -11,7 +11,7 @@ import { openData } from './dataset.js';
 import { openDevice } from './device.js';
 import { Interruption } from './interruption.js';
 import { modelArgument, resolveModel } from './model.js';
-import { amount, count, shared, whole } from './options.js';
+import { amount, count, requireData, shared, whole } from './options.js';
 import type { Output } from './output.js';
 import {
   recipeOf,
@@ -39,7 +39,7 @@ interface TrainOptions extends CommonOptions {
 }
 
 export function addTrain(program: Command): void {
-  addCommand(program, 'train', 'train a network and save it')
+  requireData(addCommand(program, 'train', 'train a network and save it'))
     .argument('<model>', modelArgument)
     .addOption(shared.data())
     .addOption(shared.dataDir())

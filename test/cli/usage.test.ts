@@ -48,6 +48,15 @@ describe('cli: usage', () => {
     expect(stderr).to.include("unknown option '--epocs=3'").and.include('Did you mean --epochs?');
   });
 
+  it('an unknown option is named before a required one that is missing', async () => {
+    const { code, stderr } = await striate(['train', 'lenet', '--epoch', '3']);
+    expect(code).to.equal(2);
+    expect(stderr).to.include("unknown option '--epoch'").and.include('Did you mean --epochs?');
+    const missing = await striate(['train', 'lenet']);
+    expect(missing.code).to.equal(2);
+    expect(missing.stderr).to.include("required option '--data <name>' not specified");
+  });
+
   it('an unknown command names the nearest', async () => {
     const { code, stderr } = await striate(['trian']);
     expect(code).to.equal(2);
