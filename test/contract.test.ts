@@ -40,14 +40,15 @@ describe('op contract', () => {
   for (const definition of listOps()) {
     it(`${definition.name}: operands and attributes`, () => {
       const op = nativeOps.get(definition.name)!;
-      const operands = definition.operands.map(({ name, role, optional = false }) => ({
-        name,
-        role,
-        optional,
-      }));
-      expect(operands).to.deep.equal(
-        op.operands.map(({ name, role, optional }) => ({ name, role, optional })),
+      const operands = definition.operands.map(
+        ({ name, role, optional = false, element = 'storage' }) => ({
+          name,
+          role,
+          optional,
+          element,
+        }),
       );
+      expect(operands).to.deep.equal(op.operands);
       const attributes = Object.fromEntries(op.attributes.map(({ name, type }) => [name, type]));
       expect({ ...definition.attributes }).to.deep.equal(attributes);
     });

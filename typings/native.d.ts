@@ -22,7 +22,12 @@ export interface NativeAddon {
 export interface NativeOp {
   name: string;
   family: string;
-  operands: { name: string; role: 'in' | 'out'; optional: boolean }[];
+  operands: {
+    name: string;
+    role: 'in' | 'out';
+    optional: boolean;
+    element: 'storage' | 'compute' | 'int32' | 'bytes' | 'other';
+  }[];
   attributes: { name: string; type: 'int32' | 'float32' | 'int64'; offset: number }[];
   attributesSize: number;
 }
@@ -116,7 +121,7 @@ export interface NativeBuffer {
   readonly disposed: boolean;
 }
 
-export type NativeDType = 0 | 1 | 2 | 3; // float32, float64, uint8, int32
+export type NativeDType = 0 | 1 | 2 | 3 | 4 | 5; // float32, float64, uint8, int32, bfloat16, float16
 export type NativeAccess = 1 | 2 | 3; // read, overwrite, accumulate
 
 /** An operand of an eager op. */

@@ -237,9 +237,9 @@ export const convOp = defineOp({
   operands: [
     { name: 'x', role: 'in' },
     { name: 'w', role: 'in' },
-    { name: 'b', role: 'in', optional: true },
+    { name: 'b', role: 'in', optional: true, element: 'compute' },
     { name: 'y', role: 'out' },
-    { name: 'workspace', role: 'out', optional: true },
+    { name: 'workspace', role: 'out', optional: true, element: 'bytes' },
   ],
   attributes: attributeTypes,
   workspace: (attributes, { x, w, y }, dtype, plan) =>
@@ -277,7 +277,7 @@ export const convBackwardDataOp = defineOp({
     { name: 'dy', role: 'in' },
     { name: 'w', role: 'in' },
     { name: 'dx', role: 'out' },
-    { name: 'workspace', role: 'out', optional: true },
+    { name: 'workspace', role: 'out', optional: true, element: 'bytes' },
   ],
   attributes: attributeTypes,
   workspace: (attributes, { dy, w, dx }, dtype, plan) =>
@@ -293,9 +293,9 @@ export const convBackwardFilterOp = defineOp({
   operands: [
     { name: 'x', role: 'in' },
     { name: 'dy', role: 'in' },
-    { name: 'dw', role: 'out', optional: true },
-    { name: 'db', role: 'out', optional: true },
-    { name: 'workspace', role: 'out', optional: true },
+    { name: 'dw', role: 'out', optional: true, element: 'compute' },
+    { name: 'db', role: 'out', optional: true, element: 'compute' },
+    { name: 'workspace', role: 'out', optional: true, element: 'bytes' },
   ],
   attributes: attributeTypes,
   workspace: (attributes, { x, dy, dw }, dtype, plan) =>

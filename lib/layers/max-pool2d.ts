@@ -28,7 +28,7 @@ export const maxPoolOp = defineOp({
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },
-    { name: 'switches', role: 'out', optional: true },
+    { name: 'switches', role: 'out', optional: true, element: 'other' },
   ],
   attributes: poolingAttributeTypes,
   eager: {
@@ -52,7 +52,7 @@ export const maxPoolBackwardOp = defineOp({
   name: 'maxPool2dBackward',
   operands: [
     { name: 'dy', role: 'in' },
-    { name: 'switches', role: 'in' },
+    { name: 'switches', role: 'in', element: 'other' },
     { name: 'dx', role: 'out' },
   ],
   attributes: poolingAttributeTypes,

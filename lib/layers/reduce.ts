@@ -11,7 +11,7 @@ export const reduceOp = defineOp({
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },
-    { name: 'workspace', role: 'out' },
+    { name: 'workspace', role: 'out', element: 'bytes' },
   ],
   attributes: { kind: 'int32' },
   // One double for each of 64 parts (native/ops/reduce.h).

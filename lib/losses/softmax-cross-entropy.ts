@@ -14,10 +14,10 @@ function eagerAttributes(_shapes: unknown, options: object): { ignoreLabel: numb
 export const softmaxCrossEntropyOp = defineOp({
   name: 'softmaxCrossEntropy',
   operands: [
-    { name: 'logits', role: 'in' },
-    { name: 'labels', role: 'in' },
-    { name: 'losses', role: 'out' },
-    { name: 'statistics', role: 'out' },
+    { name: 'logits', role: 'in', element: 'compute' },
+    { name: 'labels', role: 'in', element: 'int32' },
+    { name: 'losses', role: 'out', element: 'compute' },
+    { name: 'statistics', role: 'out', element: 'compute' },
   ],
   attributes,
   eager: {
@@ -37,10 +37,10 @@ export const softmaxCrossEntropyOp = defineOp({
 export const softmaxCrossEntropyBackwardOp = defineOp({
   name: 'softmaxCrossEntropyBackward',
   operands: [
-    { name: 'logits', role: 'in' },
-    { name: 'labels', role: 'in' },
-    { name: 'statistics', role: 'in' },
-    { name: 'dx', role: 'out' },
+    { name: 'logits', role: 'in', element: 'compute' },
+    { name: 'labels', role: 'in', element: 'int32' },
+    { name: 'statistics', role: 'in', element: 'compute' },
+    { name: 'dx', role: 'out', element: 'compute' },
   ],
   attributes,
   inPlace: [['dx', 'logits']],
@@ -54,8 +54,8 @@ export const softmaxCrossEntropyBackwardOp = defineOp({
 export const softmaxOp = defineOp({
   name: 'softmax',
   operands: [
-    { name: 'x', role: 'in' },
-    { name: 'y', role: 'out' },
+    { name: 'x', role: 'in', element: 'compute' },
+    { name: 'y', role: 'out', element: 'compute' },
   ],
   attributes,
   inPlace: [['y', 'x']],

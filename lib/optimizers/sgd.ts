@@ -9,10 +9,10 @@ import type { Optimizer, ParameterGroup, UpdateScope } from './optimizer.js';
 export const sgdOp = defineOp({
   name: 'sgd',
   operands: [
-    { name: 'gradients', role: 'in' },
-    { name: 'segments', role: 'in' },
-    { name: 'parameters', role: 'out' },
-    { name: 'momentum', role: 'out', optional: true },
+    { name: 'gradients', role: 'in', element: 'compute' },
+    { name: 'segments', role: 'in', element: 'int32' },
+    { name: 'parameters', role: 'out', element: 'compute' },
+    { name: 'momentum', role: 'out', optional: true, element: 'compute' },
   ],
   attributes: { momentum: 'float32', nesterov: 'int32' },
 });

@@ -7,8 +7,8 @@ import { defineOp } from './op.js';
 export const checkFinite = defineOp({
   name: 'checkFinite',
   operands: [
-    { name: 'gradients', role: 'in', optional: true },
-    { name: 'loss', role: 'in', optional: true },
+    { name: 'gradients', role: 'in', optional: true, element: 'compute' },
+    { name: 'loss', role: 'in', optional: true, element: 'compute' },
   ],
   attributes: { reserved: 'int32' },
 });

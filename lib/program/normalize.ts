@@ -4,9 +4,9 @@ import { defineOp } from './op.js';
 export const normalize = defineOp({
   name: 'normalize',
   operands: [
-    { name: 'x', role: 'in' },
-    { name: 'mean', role: 'in', optional: true },
-    { name: 'std', role: 'in', optional: true },
+    { name: 'x', role: 'in', element: 'other' },
+    { name: 'mean', role: 'in', optional: true, element: 'compute' },
+    { name: 'std', role: 'in', optional: true, element: 'compute' },
     { name: 'y', role: 'out' },
   ],
   attributes: { scale: 'float32' },

@@ -8,6 +8,11 @@ export interface OperandSpec {
   name: string;
   role: 'in' | 'out';
   optional?: boolean;
+  /**
+   * What it holds. `storage` (the default): volumes, in 16 bits where the program stores them so.
+   * `compute`: what is always kept in full, parameters' gradients, statistics, losses.
+   */
+  element?: 'storage' | 'compute' | 'int32' | 'bytes' | 'other';
 }
 
 /** Elements affine in the batch. */

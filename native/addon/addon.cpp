@@ -26,6 +26,22 @@ const char* nameOf(FieldType type) {
   return "";
 }
 
+const char* nameOf(Element element) {
+  switch (element) {
+    case Element::Storage:
+      return "storage";
+    case Element::Compute:
+      return "compute";
+    case Element::Int32:
+      return "int32";
+    case Element::Bytes:
+      return "bytes";
+    case Element::Other:
+      return "other";
+  }
+  return "";
+}
+
 Napi::Array describeOperands(Napi::Env env, const OpInfo& info) {
   const int count = operandCount(info);
   Napi::Array operands = Napi::Array::New(env, static_cast<std::size_t>(count));
@@ -34,6 +50,7 @@ Napi::Array describeOperands(Napi::Env env, const OpInfo& info) {
     operand.Set("name", info.operands[i].name);
     operand.Set("role", info.operands[i].role == Role::In ? "in" : "out");
     operand.Set("optional", Napi::Boolean::New(env, info.operands[i].optional));
+    operand.Set("element", nameOf(info.operands[i].element));
     operands.Set(static_cast<std::uint32_t>(i), operand);
   }
   return operands;

@@ -101,7 +101,7 @@ Control control(const Napi::Value& value) {
   return block;
 }
 
-DType dtype(const Napi::Value& value) { return static_cast<DType>(integer(value, "dtype", 0, 3)); }
+DType dtype(const Napi::Value& value) { return static_cast<DType>(integer(value, "dtype", 0, 5)); }
 
 Access access(const Napi::Value& value) {
   return static_cast<Access>(integer(value, "access", 1, 3));

@@ -26,14 +26,20 @@ struct BatchNorm {
   // y may be x, dx may be dy.
   static constexpr OpInfo ops[] = {
       {"batchNorm",
-       {in("x"), in("gamma"), in("beta"), out("y"), out("mean"), out("variance"), out("unbiased"),
-        out("workspace", Element::Bytes)}},
+       {in("x"), in("gamma", Element::Compute), in("beta", Element::Compute), out("y"),
+        out("mean", Element::Compute), out("variance", Element::Compute),
+        out("unbiased", Element::Compute), out("workspace", Element::Bytes)}},
       {"batchNormInference",
-       {in("x"), in("gamma"), in("beta"), in("mean"), in("variance"), out("y")}},
+       {in("x"), in("gamma", Element::Compute), in("beta", Element::Compute),
+        in("mean", Element::Compute), in("variance", Element::Compute), out("y")}},
       {"batchNormBackward",
-       {in("x"), in("gamma"), in("mean"), in("variance"), in("dy"), optionalOut("dx"),
-        optionalOut("dgamma"), optionalOut("dbeta"), out("workspace", Element::Bytes)}},
-      {"batchNormUpdate", {in("mean"), in("unbiased"), out("runningMean"), out("runningVariance")}},
+       {in("x"), in("gamma", Element::Compute), in("mean", Element::Compute),
+        in("variance", Element::Compute), in("dy"), optionalOut("dx"),
+        optionalOut("dgamma", Element::Compute), optionalOut("dbeta", Element::Compute),
+        out("workspace", Element::Bytes)}},
+      {"batchNormUpdate",
+       {in("mean", Element::Compute), in("unbiased", Element::Compute),
+        out("runningMean", Element::Compute), out("runningVariance", Element::Compute)}},
   };
 
   // The pixels are cut into at most this many parts; each leaves two doubles a channel in the

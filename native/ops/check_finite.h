@@ -13,7 +13,9 @@ struct CheckFinite {
   };
   static constexpr Field fields[] = {STRIATE_FIELD(Attributes, reserved)};
 
-  static constexpr OpInfo ops[] = {{"checkFinite", {optionalIn("gradients"), optionalIn("loss")}}};
+  static constexpr OpInfo ops[] = {
+      {"checkFinite",
+       {optionalIn("gradients", Element::Compute), optionalIn("loss", Element::Compute)}}};
 
   static void check(int, const Attributes&, const View* v) {
     requireArgument(v[0] || v[1], "gradients or loss is given");

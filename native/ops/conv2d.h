@@ -54,11 +54,12 @@ struct Conv2d {
   // The gradients know no activation: dy is the gradient before it. dw is [R,S,C/groups,K], db [K].
   static constexpr OpInfo ops[] = {
       {"conv2d",
-       {in("x"), in("w"), optionalIn("b"), out("y"), optionalOut("workspace", Element::Bytes)}},
+       {in("x"), in("w"), optionalIn("b", Element::Compute), out("y"),
+        optionalOut("workspace", Element::Bytes)}},
       {"conv2dBackwardData",
        {in("dy"), in("w"), out("dx"), optionalOut("workspace", Element::Bytes)}},
       {"conv2dBackwardFilter",
-       {in("x"), in("dy"), optionalOut("dw"), optionalOut("db"),
+       {in("x"), in("dy"), optionalOut("dw", Element::Compute), optionalOut("db", Element::Compute),
         optionalOut("workspace", Element::Bytes)}},
   };
 
@@ -174,7 +175,7 @@ struct Conv2d {
 
     const auto [x, w, y, b, workspace] = roles(op, v);
 
-    requireArgument(isFloat(x) && y.dtype == x.dtype, "x and y are of one float type");
+    requireArgument(isStorage(x) && y.dtype == x.dtype, "x and y are of one float type");
     requireShape(x.rank == 4 && y.rank == 4, "x and y are [n, height, width, channels]");
     requireShape(x.size[0] == y.size[0], "x and y have the same number of images");
     for (int i = 0; i < 4; ++i)
@@ -183,7 +184,7 @@ struct Conv2d {
     requireShape(C % a.groups == 0, "groups divides the channels of x");
     requireShape(K % a.groups == 0, "groups divides the filters");
     if (w) {
-      requireArgument(w.dtype == x.dtype, "x and w are of one float type");
+      requireArgument(op == BackwardFilter || w.dtype == x.dtype, "x and w are of one float type");
       requireShape(w.rank == 4, "w is [filterHeight, filterWidth, inChannels/groups, filters]");
       requireShape(w.size[0] >= 1 && w.size[1] >= 1, "a filter has at least one row and column");
       requireShape(w.size[2] == C / a.groups, "w has inChannels/groups channels");
@@ -196,7 +197,6 @@ struct Conv2d {
     requireArgument(a.activation == None || !y.accumulates(),
                     "y is overwritten where an activation follows");
     if (b) {
-      requireArgument(b.dtype == x.dtype, "x and the bias are of one float type");
       requireShape(b.rank == 1 && b.size[0] == K, "the bias is [filters]");
     }
   }

@@ -14,12 +14,14 @@ struct Normalize {
   static constexpr Field fields[] = {STRIATE_FIELD(Attributes, scale)};
 
   static constexpr OpInfo ops[] = {
-      {"normalize", {in("x", Element::Other), optionalIn("mean"), optionalIn("std"), out("y")}},
+      {"normalize",
+       {in("x", Element::Other), optionalIn("mean", Element::Compute),
+        optionalIn("std", Element::Compute), out("y")}},
   };
 
   static void check(int, const Attributes&, const View* v) {
     const View &x = v[0], &y = v[3];
-    requireArgument(x.dtype == DType::UInt8 || isFloat(x), "x is uint8, float32 or float64");
+    requireArgument(x.dtype == DType::UInt8 || isCompute(x), "x is uint8, float32 or float64");
     requireArgument(x.dtype != DType::Float64 || y.dtype == DType::Float64,
                     "y is float64 where x is");
     requireShape(sameShape(x, y), "y has the shape of x");

@@ -45,9 +45,11 @@ struct FieldTypeOf<std::int64_t> {
 
 enum class Role : std::uint8_t { In, Out };
 
-// What an operand holds. `Compute` is float32 or float64, one and the same for all such operands of
-// a call; `Bytes` is uint8 (workspace); `Other` is what the family's check says.
-enum class Element : std::uint8_t { Compute, Int32, Bytes, Other };
+// What an operand holds. `Compute`: float32 or float64, for what is always kept in full (parameters'
+// gradients, statistics, losses). `Storage`: what volumes are stored in, the compute type itself or, where
+// that is float32, bfloat16 or float16. All operands of a kind have one and the same type in a call.
+// `Bytes` is uint8 (workspace); `Other` is what the family's check says.
+enum class Element : std::uint8_t { Storage, Compute, Int32, Bytes, Other };
 
 struct Operand {
   const char* name;
@@ -56,16 +58,16 @@ struct Operand {
   Element element;
 };
 
-constexpr Operand in(const char* name, Element e = Element::Compute) {
+constexpr Operand in(const char* name, Element e = Element::Storage) {
   return {name, Role::In, false, e};
 }
-constexpr Operand out(const char* name, Element e = Element::Compute) {
+constexpr Operand out(const char* name, Element e = Element::Storage) {
   return {name, Role::Out, false, e};
 }
-constexpr Operand optionalIn(const char* name, Element e = Element::Compute) {
+constexpr Operand optionalIn(const char* name, Element e = Element::Storage) {
   return {name, Role::In, true, e};
 }
-constexpr Operand optionalOut(const char* name, Element e = Element::Compute) {
+constexpr Operand optionalOut(const char* name, Element e = Element::Storage) {
   return {name, Role::Out, true, e};
 }
 
@@ -97,9 +99,12 @@ inline bool sameShape(const View& a, const View& b) {
     if (a.size[i] != b.size[i]) return false;
   return true;
 }
-inline bool isFloat(const View& v) {
+// The type in which an operand of this type is computed with.
+constexpr DType computeType(DType storage) { return isHalf(storage) ? DType::Float32 : storage; }
+inline bool isCompute(const View& v) {
   return v.dtype == DType::Float32 || v.dtype == DType::Float64;
 }
+inline bool isStorage(const View& v) { return isCompute(v) || isHalf(v.dtype); }
 inline bool isVector(const View& v, std::int64_t length) {
   return v.rank == 1 && v.size[0] == length;
 }

@@ -52,6 +52,10 @@ const char* nameOf(DType type) {
       return "uint8";
     case DType::Int32:
       return "int32";
+    case DType::BFloat16:
+      return "bfloat16";
+    case DType::Float16:
+      return "float16";
   }
   return "unknown";
 }
@@ -99,8 +103,10 @@ const char* faultOf(const Operand& operand, const View& v) {
     return "is too large";
 
   switch (operand.element) {
+    case Element::Storage:
+      return isStorage(v) ? nullptr : "is float32, float64, bfloat16 or float16";
     case Element::Compute:
-      return isFloat(v) ? nullptr : "is float32 or float64";
+      return isCompute(v) ? nullptr : "is float32 or float64";
     case Element::Int32:
       return v.dtype == DType::Int32 ? nullptr : "is int32";
     case Element::Bytes:
@@ -112,18 +118,32 @@ const char* faultOf(const Operand& operand, const View& v) {
 }
 
 void checkOperands(const OpInfo& info, const View* views) {
-  const View* first = nullptr;
+  const View *storage = nullptr, *compute = nullptr;
+  const auto requireSame = [&](const char* name, const View& v, DType type) {
+    if (v.dtype != type)
+      throw Error(ErrorCode::InvalidArgument, std::string(name) + " is " + nameOf(v.dtype) +
+                                                  " where it must be " + nameOf(type) +
+                                                  ", as the others are");
+  };
   for (int i = 0; i < operandCount(info); ++i) {
     const Operand& operand = info.operands[i];
-    if (const char* fault = faultOf(operand, views[i]))
+    const View& v = views[i];
+    if (const char* fault = faultOf(operand, v))
       throw Error(ErrorCode::InvalidArgument, std::string(operand.name) + " " + fault);
-    if (!views[i] || operand.element != Element::Compute) continue;
-    if (first == nullptr) first = &views[i];
-    if (first->dtype != views[i].dtype)
-      throw Error(ErrorCode::InvalidArgument, std::string(operand.name) + " is " +
-                                                  nameOf(views[i].dtype) + " where others are " +
-                                                  nameOf(first->dtype));
+    if (!v) continue;
+    if (operand.element == Element::Storage) {
+      if (storage == nullptr) storage = &v;
+      requireSame(operand.name, v, storage->dtype);
+    }
+    if (operand.element == Element::Compute) {
+      if (compute == nullptr) compute = &v;
+      requireSame(operand.name, v, compute->dtype);
+    }
   }
+  if (storage != nullptr && compute != nullptr && compute->dtype != computeType(storage->dtype))
+    throw Error(ErrorCode::InvalidArgument, std::string("volumes of ") + nameOf(storage->dtype) +
+                                                " go with " + nameOf(computeType(storage->dtype)) +
+                                                ", not with " + nameOf(compute->dtype));
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ struct Sgd {
 
   static constexpr OpInfo ops[] = {
       {"sgd",
-       {in("gradients"), in("segments", Element::Int32), out("parameters"),
-        optionalOut("momentum")}},
+       {in("gradients", Element::Compute), in("segments", Element::Int32),
+        out("parameters", Element::Compute), optionalOut("momentum", Element::Compute)}},
   };
 
   static void check(int, const Attributes& a, const View* v) {

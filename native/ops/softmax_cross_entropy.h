@@ -23,10 +23,12 @@ struct SoftmaxCrossEntropy {
   // y may be x, dx may be logits.
   static constexpr OpInfo ops[] = {
       {"softmaxCrossEntropy",
-       {in("logits"), in("labels", Element::Int32), out("losses"), out("statistics")}},
+       {in("logits", Element::Compute), in("labels", Element::Int32),
+        out("losses", Element::Compute), out("statistics", Element::Compute)}},
       {"softmaxCrossEntropyBackward",
-       {in("logits"), in("labels", Element::Int32), in("statistics"), out("dx")}},
-      {"softmax", {in("x"), out("y")}},
+       {in("logits", Element::Compute), in("labels", Element::Int32),
+        in("statistics", Element::Compute), out("dx", Element::Compute)}},
+      {"softmax", {in("x", Element::Compute), out("y", Element::Compute)}},
   };
 
   // Places within `statistics`.

@@ -13,10 +13,20 @@
 
 namespace striate {
 
-enum class DType : std::uint8_t { Float32 = 0, Float64 = 1, UInt8 = 2, Int32 = 3 };
+enum class DType : std::uint8_t {
+  Float32 = 0,
+  Float64 = 1,
+  UInt8 = 2,
+  Int32 = 3,
+  BFloat16 = 4,
+  Float16 = 5,
+};
+
+// bfloat16 and float16: storage, never arithmetic (ops/half.h).
+STRIATE_HD constexpr bool isHalf(DType t) { return t == DType::BFloat16 || t == DType::Float16; }
 
 STRIATE_HD constexpr std::int64_t sizeOf(DType t) {
-  return t == DType::Float64 ? 8 : t == DType::UInt8 ? 1 : 4;
+  return t == DType::Float64 ? 8 : t == DType::UInt8 ? 1 : isHalf(t) ? 2 : 4;
 }
 
 // What an instruction does to the elements of a view. `None` marks an operand that was left out:

@@ -36,6 +36,11 @@ class CpuDevice final : public Device {
   }
 
   void check(const OpEntry& op, const void* attributes, const View* views) override {
+    for (int i = 0; i < operandCount(*op.info); ++i)
+      if (views[i] && isHalf(views[i].dtype))
+        throw Error(ErrorCode::InvalidArgument,
+                    std::string(op.info->name) + ": " + op.info->operands[i].name +
+                        " is stored in 16 bits; the CPU device computes in float32 and float64");
     if (op.family->checkCpu != nullptr) op.family->checkCpu(op.op, attributes, views);
   }
 

@@ -28,9 +28,9 @@ template <int Kind>
 void run(const Call& call) {
   const View &a = call.views[0], &b = call.views[1], &y = call.views[2];
   if (b.rank > 0 || a.rank == 0)
-    map<float>("binary", call.context.stream, Combine<Kind>(), y, a, b);
+    map("binary", call.context.stream, Combine<Kind>(), y, a, b);
   else
-    map<float>("binary", call.context.stream, CombineScalar<Kind>(b.as<float>()), y, a);
+    map("binary", call.context.stream, CombineScalar<Kind>(b.as<float>()), y, a);
 }
 
 }  // namespace

@@ -24,9 +24,9 @@ void copy(const Call& call) {
   const auto& a = *static_cast<const ops::Copy::Attributes*>(call.attributes);
   const View* v = call.views;
   if (call.op == ops::Copy::Forward)
-    map<float>("copy", call.context.stream, Scale(a.alpha, a.beta), v[1], v[0]);
+    map("copy", call.context.stream, Scale(a.alpha, a.beta), v[1], v[0]);
   else
-    map<float>("fill", call.context.stream, Constant(a.beta), v[0]);
+    map("fill", call.context.stream, Constant(a.beta), v[0]);
 }
 
 }  // namespace striate::cuda

@@ -67,9 +67,8 @@ void reduce(const Call& call) {
   const View &x = call.views[0], &y = call.views[1];
   const cudaStream_t stream = call.context.stream;
   if (call.op == Reduce::Broadcast)
-    return map<float>("broadcast", stream,
-                      Spread{x.as<float>(), mean ? static_cast<float>(y.elements()) : 1.0f, 0.0f},
-                      y);
+    return map("broadcast", stream,
+               Spread{x.as<float>(), mean ? static_cast<float>(y.elements()) : 1.0f, 0.0f}, y);
 
   const std::int64_t elements = x.elements();
   const bool whole = x.dense() && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0;

@@ -28,9 +28,9 @@ void relu(const Call& call) {
   const View* v = call.views;
   const cudaStream_t stream = call.context.stream;
   if (call.op == Relu::Forward)
-    map<float>("relu", stream, Rectify(), v[1], v[0]);
+    map("relu", stream, Rectify(), v[1], v[0]);
   else
-    map<float>("reluBackward", stream, RectifyGradient(), v[2], v[0], v[1]);
+    map("reluBackward", stream, RectifyGradient(), v[2], v[0], v[1]);
 }
 
 }  // namespace striate::cuda

@@ -34,9 +34,9 @@ void run(const Call& call) {
   const View* v = call.views;
   const cudaStream_t stream = call.context.stream;
   if (call.op == Unary::Forward)
-    map<float>("unary", stream, Value<Kind>(), v[1], v[0]);
+    map("unary", stream, Value<Kind>(), v[1], v[0]);
   else
-    map<float>("unaryBackward", stream, Gradient<Kind>(), v[3], v[0], v[1], v[2]);
+    map("unaryBackward", stream, Gradient<Kind>(), v[3], v[0], v[1], v[2]);
 }
 
 }  // namespace
