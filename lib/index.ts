@@ -22,6 +22,11 @@ export {
 } from './graph/network.js';
 export type { NetworkJson } from './graph/network-json.js';
 export { sequential } from './graph/sequential.js';
+export {
+  architecture,
+  printNetwork,
+  type ArchitectureOptions,
+} from './graph/architecture/index.js';
 export type { Fit as ShapeFit, Shape } from './graph/shape.js';
 export type { Layer } from './graph/layer.js';
 

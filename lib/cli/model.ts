@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { StriateError } from '../errors.js';
+import { architecture } from '../graph/architecture/index.js';
 import { nearest } from '../graph/nearest.js';
 import { Network } from '../graph/network.js';
 import * as models from '../models/index.js';
@@ -15,7 +16,8 @@ export interface ResolvedModel {
   zoo: boolean;
 }
 
-export const modelArgument = 'a network of the zoo, or a module whose default export is a Network';
+export const modelArgument =
+  "a network of the zoo, a module whose default export is a Network, or an architecture: 'INPUT 32x32x3 -> CONV 3x3 32 -> RELU -> FC 10'";
 
 const zoo: Record<string, (() => Network) | undefined> = models;
 
@@ -23,6 +25,7 @@ const zoo: Record<string, (() => Network) | undefined> = models;
 export async function resolveModel(name: string): Promise<ResolvedModel> {
   const make = Object.hasOwn(zoo, name) ? zoo[name] : undefined;
   if (make) return { name, network: make(), zoo: true };
+  if (name.includes('->')) return { name, network: readArchitecture(name), zoo: false };
   if (!/[/\\]/.test(name) && extname(name) === '') throw unknownModel(name);
   const path = resolve(name);
   if (!existsSync(path)) throw new UsageError(`there is no file ${path}`, `Give ${modelArgument}.`);
@@ -31,6 +34,15 @@ export async function resolveModel(name: string): Promise<ResolvedModel> {
     network: await importNetwork(path),
     zoo: false,
   };
+}
+
+function readArchitecture(text: string): Network {
+  try {
+    return architecture(text);
+  } catch (error) {
+    if (!(error instanceof StriateError)) throw error;
+    throw new UsageError(error.message, error.remedy ?? `Give ${modelArgument}.`);
+  }
 }
 
 function unknownModel(name: string): UsageError {

@@ -17,6 +17,18 @@ describe('cli: summary', () => {
       .and.match(/^total +431,080/m);
   });
 
+  it('takes an architecture, and points at the character that is wrong', async () => {
+    const text = 'INPUT 8x8x3 -> [CONV 3x3 4 -> RELU]*2 -> POOL -> FC 10';
+    const report = jsonLine(await striate(['summary', text, '--json']));
+    expect((report.totals as { parameters: number }).parameters).to.equal(112 + 148 + 650);
+    const { code, stderr } = await striate(['summary', 'INPUT 8x8x3 -> COVN 3x3 4 -> FC 10']);
+    expect(code).to.equal(2);
+    expect(stderr)
+      .to.match(/'COVN' is no layer/)
+      .and.match(/^ {17}\^/m)
+      .and.match(/Did you mean CONV\?/);
+  });
+
   it('takes a module with a Network, also of another copy of the package', async () => {
     const path = join(folder(), 'net.mjs');
     const index = pathToFileURL(join(packageRoot, 'dist', 'index.js')).href;

@@ -1,0 +1,181 @@
+import {
+  avgPool2d,
+  batchNorm,
+  conv2d,
+  dense,
+  dropout,
+  globalAvgPool2d,
+  maxPool2d,
+  relu,
+} from '../../layers/index.js';
+import type { Layer } from '../layer.js';
+import type { Sides } from '../shape.js';
+import type { TermValues } from './syntax.js';
+
+/** What a word may be followed by. */
+export type ValueKind = 'pair' | 'whole' | 'real' | 'flag' | readonly string[];
+
+/** One word of the grammar: what may follow it, the layer that it is, and the way back. */
+export interface WordRule {
+  /** In the order in which they are printed. `size` and `count` stand without a name. */
+  readonly values: Readonly<Record<string, ValueKind>>;
+  layer(values: TermValues, defaults: TermDefaults): Layer;
+  /** The values that make this layer again; undefined for one that the word cannot say. */
+  valuesOf(layer: Layer, defaults: TermDefaults): TermValues | undefined;
+}
+
+/** What a term that leaves its size out is. */
+export interface TermDefaults {
+  /** Filters of a `CONV`. */
+  readonly filters: number;
+  /** Units of an `FC`. */
+  readonly units: number;
+}
+
+type Options = Readonly<Record<string, unknown>>;
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Whether the layer is what the term makes of these values: nothing else of it was set. */
+function says(rule: WordRule, values: TermValues, layer: Layer, defaults: TermDefaults): boolean {
+  const made = rule.layer(values, defaults);
+  return made.kind === layer.kind && same(made.options, layer.options);
+}
+
+function word(
+  values: WordRule['values'],
+  layer: WordRule['layer'],
+  read: (layer: Layer) => TermValues | undefined,
+): WordRule {
+  const rule: WordRule = {
+    values,
+    layer,
+    valuesOf(candidate, defaults) {
+      const found = read(candidate);
+      if (found === undefined) return undefined;
+      const bare = Object.fromEntries(
+        Object.entries(found).filter(([, value]) => value !== undefined),
+      ) as TermValues;
+      return says(rule, bare, candidate, defaults) ? bare : undefined;
+    },
+  };
+  return rule;
+}
+
+/** A layer that takes nothing. */
+const plain = (make: () => Layer): WordRule => {
+  const { kind } = make();
+  return word({}, make, (layer) => (layer.kind === kind ? {} : undefined));
+};
+
+const unlessOne = (pair: unknown): unknown => (same(pair, [1, 1]) ? undefined : pair);
+
+/** Padding as the grammar says it: nothing for the usual, `valid`, or `pad`. */
+function paddingWords(padding: unknown, usual: 'same' | 'valid'): object {
+  if (padding === 'same') return usual === 'same' ? {} : { same: true };
+  const { top, left } = padding as Sides;
+  if (same(padding, { top: 0, right: 0, bottom: 0, left: 0 }))
+    return usual === 'valid' ? {} : { valid: true };
+  return { pad: [top, left] };
+}
+
+const convolution = word(
+  {
+    size: 'pair',
+    count: 'whole',
+    stride: 'pair',
+    pad: 'pair',
+    valid: 'flag',
+    dilation: 'pair',
+    groups: 'whole',
+    nobias: 'flag',
+    fit: ['crop', 'pad'],
+  },
+  ({ size = [3, 3], count, pad, valid, nobias, ...rest }, { filters }) =>
+    conv2d({
+      filters: count ?? filters,
+      size,
+      padding: pad ?? (valid === true ? 'valid' : 'same'),
+      ...(nobias === true ? { bias: false } : {}),
+      ...rest,
+    } as Parameters<typeof conv2d>[0]),
+  ({ kind, options }) => {
+    if (kind !== 'conv2d') return undefined;
+    const { size, filters, stride, padding, dilation, groups, bias, fit } = options as Options;
+    return {
+      size,
+      count: filters,
+      stride: unlessOne(stride),
+      ...paddingWords(padding, 'same'),
+      dilation: unlessOne(dilation),
+      groups: groups === 1 ? undefined : groups,
+      nobias: bias === false ? true : undefined,
+      fit,
+    } as TermValues;
+  },
+);
+
+const poolings = { maxPool2d, avgPool2d };
+
+const pooling = word(
+  {
+    avg: 'flag',
+    global: 'flag',
+    size: 'pair',
+    stride: 'pair',
+    pad: 'pair',
+    same: 'flag',
+    fit: ['crop', 'pad'],
+  },
+  ({ avg, global, size = [2, 2], pad, same: padded, ...rest }) => {
+    if (global === true) return globalAvgPool2d();
+    const make = avg === true ? poolings.avgPool2d : poolings.maxPool2d;
+    const padding = pad ?? (padded === true ? 'same' : undefined);
+    return make({
+      size,
+      ...(padding === undefined ? {} : { padding }),
+      ...rest,
+    } as Parameters<typeof maxPool2d>[0]);
+  },
+  ({ kind, options }) => {
+    if (kind === 'globalAvgPool2d') return { avg: true, global: true };
+    if (!Object.hasOwn(poolings, kind)) return undefined;
+    const { size, stride, padding, fit } = options as Options;
+    return {
+      avg: kind === 'avgPool2d' ? true : undefined,
+      size: same(size, [2, 2]) ? undefined : size,
+      stride,
+      ...paddingWords(padding, 'valid'),
+      fit,
+    } as TermValues;
+  },
+);
+
+const fullyConnected = word(
+  { count: 'whole', nobias: 'flag' },
+  ({ count, nobias }, { units }) =>
+    dense({ units: Number(count ?? units), ...(nobias === true ? { bias: false } : {}) }),
+  ({ kind, options }) =>
+    kind === 'dense'
+      ? ({
+          count: (options as Options).units,
+          nobias: (options as Options).bias === false ? true : undefined,
+        } as TermValues)
+      : undefined,
+);
+
+const dropping = word(
+  { count: 'real' },
+  ({ count = 0.5 }) => dropout({ rate: Number(count) }),
+  ({ kind, options }) => (kind === 'dropout' ? { count: options.rate as number } : undefined),
+);
+
+/** The words of the grammar. */
+export const words: Readonly<Record<string, WordRule>> = {
+  CONV: convolution,
+  POOL: pooling,
+  FC: fullyConnected,
+  RELU: plain(relu),
+  BN: plain(batchNorm),
+  DROPOUT: dropping,
+};
