@@ -9,6 +9,9 @@ export function addSummary(program: Command): void {
       const { name, network } = await resolveModel(model);
       const summary = network.summary();
       const { rows, totals } = summary;
-      outputFor(options).result({ model: name, layers: rows, totals }, String(summary));
+      outputFor(options).result(
+        { model: name, parameters: totals.parameters, layers: rows, totals },
+        String(summary),
+      );
     });
 }

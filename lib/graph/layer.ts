@@ -36,7 +36,24 @@ export interface LayerDefinition<Options extends object = object> {
   /** The volume after the layer; throws ShapeError. `fit` is the network's when the layer has none. */
   shape(inputs: readonly Shape[], options: Options, context: ShapeContext): Shape;
   parameters?(inputs: readonly Shape[], options: Options): readonly ParameterSpec[];
+  /**
+   * What an output pixel sees of its inputs; `'whole'`: everything. Absent: the pixel at its own place,
+   * where input and output have one height and width.
+   */
+  window?(inputs: readonly Shape[], options: Options, context: ShapeContext): LayerWindow | 'whole';
+  /** Additions and multiplications of one image, forward, each counted as one. Absent: one a value. */
+  flops?(inputs: readonly Shape[], output: Shape, options: Options): number;
   forward(scope: ForwardScope, inputs: readonly Tensor[], options: Options): Tensor;
+}
+
+/** The window of an output pixel, as `[vertical, horizontal]`, in pixels of the input. */
+export interface LayerWindow {
+  /** Its extent, dilation included. */
+  readonly size: readonly [number, number];
+  /** From one output to the next; below 1 where the layer enlarges. */
+  readonly stride: readonly [number, number];
+  /** How far the first window begins before the input: the padding. */
+  readonly before: readonly [number, number];
 }
 
 export interface ShapeContext {

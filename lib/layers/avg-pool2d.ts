@@ -6,9 +6,11 @@ import {
   eagerPool,
   eagerPoolBackward,
   poolAttributes,
+  poolFlops,
   poolingAttributeTypes,
   poolingRules,
   poolShape,
+  poolWindow,
   poolWindows,
   type Pooling,
   type PoolOptions,
@@ -78,6 +80,8 @@ const make = defineLayer<Options>({
   arity: 1,
   options: rules,
   shape: ([x], options, { fit }) => poolShape(x!, options, fit),
+  window: ([x], options, { fit }) => poolWindow(x!, options, fit),
+  flops: (_inputs, output, options) => poolFlops(output, options),
   forward(scope, [x], options) {
     const geometry = poolWindows(x!.shape, options, scope.fit);
     const y = scope.tensor(scope.outputShape);

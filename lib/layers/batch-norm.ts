@@ -1,6 +1,7 @@
 import { ShapeError } from '../errors.js';
 import { defineLayer, type NamedOptions } from '../graph/define-layer.js';
 import type { Layer } from '../graph/layer.js';
+import { elementsOf } from '../graph/shape.js';
 import { optional, readOptions, real, type OptionRules } from '../graph/options.js';
 import { constant } from '../initializers/index.js';
 import { defineOp, type AttributeValues, type Extent } from '../program/op.js';
@@ -149,6 +150,7 @@ const make = defineLayer<Options>({
   arity: 1,
   options: rules,
   inPlace: true,
+  flops: ([x]) => 2 * elementsOf(x!),
   shape([x]) {
     if (x!.length === 1 || x!.length === 3) return x!;
     throw new ShapeError(`a volume [H, W, C] or a vector [C] is needed, not [${x!.join(', ')}]`, {

@@ -13,6 +13,7 @@ import {
   type OptionRules,
 } from '../graph/options.js';
 import {
+  elementsOf,
   requireVolume,
   type Fit,
   type Padding,
@@ -30,6 +31,7 @@ import {
   placementAttributes,
   placementAttributeTypes,
   placementRules,
+  windowOf,
   type Placement,
 } from './windows.js';
 
@@ -370,6 +372,15 @@ const make = defineLayer<Options>({
     }
     const geometry = placed([height, width], options.size, options, fit);
     return [geometry.height, geometry.width, filters];
+  },
+  window([x], options, { fit }) {
+    const [height, width] = requireVolume(x!);
+    const { size, stride, dilation } = options;
+    return windowOf(placed([height, width], size, options, fit), size, stride, dilation);
+  },
+  flops([x], output, { size: [r, s], groups, bias }) {
+    const products = (r * s * x![2]!) / groups;
+    return elementsOf(output) * (2 * products + (bias ? 1 : 0));
   },
   parameters([x], { size: [r, s], filters, groups, bias, init, biasInit }) {
     const channels = x![2]! / groups;

@@ -38,6 +38,8 @@ const make = defineLayer<Options>({
     biasInit: optional(initializer, constant(0)),
   },
   shape: (_inputs, { units }) => [units],
+  window: () => 'whole',
+  flops: ([x], _output, { units, bias }) => (2 * elementsOf(x!) + (bias ? 1 : 0)) * units,
   parameters([x], { units, bias, init, biasInit }) {
     const fans = { fanIn: elementsOf(x!), fanOut: units };
     const w = { name: 'w', shape: [fans.fanIn, units], init, trainable: true, ...fans };

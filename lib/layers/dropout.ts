@@ -52,6 +52,8 @@ const make = defineLayer<Options>({
   options: rules,
   inPlace: true,
   shape: ([x]) => x!,
+  // Inference does nothing.
+  flops: () => 0,
   forward(scope, [x], { rate }) {
     if (scope.mode === 'infer' || rate === 0) return x!;
     const y = scope.tensor(scope.outputShape, { batched: x!.batched });

@@ -1,6 +1,6 @@
 import { defineLayer, type NamedOptions } from '../graph/define-layer.js';
 import type { Layer } from '../graph/layer.js';
-import { requireVolume } from '../graph/shape.js';
+import { elementsOf, requireVolume } from '../graph/shape.js';
 import { avgPoolOp } from './avg-pool2d.js';
 
 const make = defineLayer({
@@ -9,6 +9,8 @@ const make = defineLayer({
   arity: 1,
   options: {},
   shape: ([x]) => [requireVolume(x!)[2]],
+  window: () => 'whole',
+  flops: ([x]) => elementsOf(x!),
   forward(scope, [x]) {
     const [sizeH, sizeW, channels] = x!.shape as [number, number, number];
     const y = scope.tensor([1, 1, channels]);

@@ -6,9 +6,11 @@ import {
   eagerPool,
   eagerPoolBackward,
   poolAttributes,
+  poolFlops,
   poolingAttributeTypes,
   poolingRules,
   poolShape,
+  poolWindow,
   poolWindows,
   type Pooling,
   type PoolOptions,
@@ -71,6 +73,8 @@ const make = defineLayer<Pooling>({
   arity: 1,
   options: poolingRules,
   shape: ([x], options, { fit }) => poolShape(x!, options, fit),
+  window: ([x], options, { fit }) => poolWindow(x!, options, fit),
+  flops: (_inputs, output, options) => poolFlops(output, options),
   forward(scope, [x], options) {
     const attributes = poolAttributes(poolWindows(x!.shape, options, scope.fit), options);
     const y = scope.tensor(scope.outputShape);

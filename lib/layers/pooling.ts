@@ -1,5 +1,13 @@
 import { maybe, pair, readOptions, type OptionRules } from '../graph/options.js';
-import type { Fit, Pair, Padding, Shape, WindowGeometry } from '../graph/shape.js';
+import type { LayerWindow } from '../graph/layer.js';
+import {
+  elementsOf,
+  type Fit,
+  type Pair,
+  type Padding,
+  type Shape,
+  type WindowGeometry,
+} from '../graph/shape.js';
 import type { NamedOptions } from '../graph/define-layer.js';
 import { ShapeError } from '../errors.js';
 import type { AttributeValues } from '../program/op.js';
@@ -9,6 +17,7 @@ import {
   placementAttributeTypes,
   placementRules,
   pooled,
+  windowOf,
   type Placement,
 } from './windows.js';
 
@@ -54,6 +63,17 @@ export function poolWindows(
 export function poolShape(x: Shape, options: Pooling, networkFit: Fit): Shape {
   const { height, width, channels } = poolWindows(x, options, networkFit);
   return [height, width, channels];
+}
+
+/** What an output pixel of a pooling sees. */
+export function poolWindow(x: Shape, options: Pooling, networkFit: Fit): LayerWindow {
+  const { size, stride = size } = options;
+  return windowOf(poolWindows(x, options, networkFit), size, stride);
+}
+
+/** One comparison or addition for each value of each window. */
+export function poolFlops(output: Shape, { size }: Pooling): number {
+  return elementsOf(output) * size[0] * size[1];
 }
 
 export function poolAttributes(

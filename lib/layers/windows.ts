@@ -1,6 +1,8 @@
 import { ShapeError } from '../errors.js';
+import type { LayerWindow } from '../graph/layer.js';
 import { fit, maybe, optional, pair, padding, type OptionRules } from '../graph/options.js';
 import {
+  extentOf,
   placeWindows,
   requireVolume,
   type Fit,
@@ -58,6 +60,20 @@ export function pooled(
     );
   }
   return { ...geometry, channels };
+}
+
+/** What an output pixel of such windows sees. */
+export function windowOf(
+  { padding: sides }: WindowGeometry,
+  size: readonly [number, number],
+  stride: readonly [number, number],
+  dilation: readonly [number, number] = contiguous,
+): LayerWindow {
+  return {
+    size: [extentOf(size[0], dilation[0]), extentOf(size[1], dilation[1])],
+    stride,
+    before: [sides.top, sides.left],
+  };
 }
 
 /** The attributes that poolings and convolutions have in common. */

@@ -251,8 +251,8 @@ describe('summary', () => {
     });
     expect(summary.rows.find((row) => row.name === 'relu1')!.values).to.equal(0);
     const text = String(summary).split('\n');
-    expect(text[0]).to.match(/^layer +kind +output +parameters +memory\/image$/);
-    expect(text.at(-1)).to.match(/^total +431,080/);
+    expect(text[0]).to.match(/^layer +kind +output +memory\/image +weights +parameters +FLOPs\/image +field +stride$/);
+    expect(text.at(-1)).to.match(/^total .* 430,500 +431,080/);
   });
 
   it("counts AlexNet's first layer as the notes do", () => {
