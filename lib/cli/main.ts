@@ -3,7 +3,9 @@ import { version } from '../../scripts/paths.js';
 import { addBuild } from './build.js';
 import { addDevices } from './devices.js';
 import { addDoctor } from './doctor.js';
+import { addDraw } from './draw.js';
 import { addEvaluate } from './evaluate.js';
+import { addLint } from './lint.js';
 import { Output, UsageError } from './output.js';
 import { addPredict } from './predict.js';
 import { addProfile } from './profile.js';
@@ -29,6 +31,8 @@ export async function main(args: readonly string[]): Promise<void> {
     addEvaluate,
     addPredict,
     addSummary,
+    addLint,
+    addDraw,
     addProfile,
     addDevices,
     addDoctor,
