@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import { draw, type DrawOptions } from '../reports/drawing/index.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
-import { modelArgument, resolveModel } from './model.js';
+import { modelArgument, resolveModel, zooHelp } from './model.js';
 
 interface Options extends CommonOptions {
   out?: string;
@@ -12,6 +12,7 @@ interface Options extends CommonOptions {
 export function addDraw(program: Command): void {
   addCommand(program, 'draw', 'a picture of a network, as SVG')
     .argument('<model>', modelArgument)
+    .addHelpText('after', zooHelp)
     .option('--out <file>', 'where to write it; default: <model>.svg')
     .addOption(
       new Option(

@@ -5,7 +5,7 @@ import { StriateError } from '../errors.js';
 import { architecture } from '../graph/architecture/index.js';
 import { nearest } from '../graph/nearest.js';
 import { Network } from '../graph/network.js';
-import * as models from '../models/index.js';
+import { zoo } from '../models/index.js';
 import { UsageError } from './output.js';
 
 export interface ResolvedModel {
@@ -16,10 +16,11 @@ export interface ResolvedModel {
   zoo: boolean;
 }
 
+/** Appended to the help of commands that take a model. */
+export const zooHelp = `\nNetworks of the zoo:\n  ${Object.keys(zoo).join(', ')}`;
+
 export const modelArgument =
   "a network of the zoo, a module whose default export is a Network, or an architecture: 'INPUT 32x32x3 -> CONV 3x3 32 -> RELU -> FC 10'";
-
-const zoo: Record<string, (() => Network) | undefined> = models;
 
 /** The network that the argument `<model>` names. */
 export async function resolveModel(name: string): Promise<ResolvedModel> {
@@ -28,7 +29,10 @@ export async function resolveModel(name: string): Promise<ResolvedModel> {
   if (name.includes('->')) return { name, network: readArchitecture(name), zoo: false };
   if (!/[/\\]/.test(name) && extname(name) === '') throw unknownModel(name);
   const path = resolve(name);
-  if (!existsSync(path)) throw new UsageError(`there is no file ${path}`, `Give ${modelArgument}.`);
+  if (!existsSync(path)) {
+    if (nearest(name, Object.keys(zoo)) !== undefined) throw unknownModel(name);
+    throw new UsageError(`there is no file ${path}`, `Give ${modelArgument}.`);
+  }
   return {
     name: basename(path, extname(path)),
     network: await importNetwork(path),

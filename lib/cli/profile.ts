@@ -7,7 +7,7 @@ import { countKernels } from '../runtime/emulated.js';
 import type { Trainer } from '../training/trainer.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openDevice } from './device.js';
-import { modelArgument, resolveModel } from './model.js';
+import { modelArgument, resolveModel, zooHelp } from './model.js';
 import { count, shared } from './options.js';
 import { UsageError } from './output.js';
 
@@ -20,6 +20,7 @@ interface ProfileOptions extends CommonOptions {
 export function addProfile(program: Command): void {
   addCommand(program, 'profile', 'what the kernels of a training step move')
     .argument('<model>', modelArgument)
+    .addHelpText('after', zooHelp)
     .addOption(shared.device().default('cuda:emulated'))
     .option('--kernels', 'count launches and sectors by kernel (on cuda:emulated)')
     .option('--batch <n>', 'images a step', count, 2)

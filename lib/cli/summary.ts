@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
-import { modelArgument, resolveModel } from './model.js';
+import { modelArgument, resolveModel, zooHelp } from './model.js';
 
 export function addSummary(program: Command): void {
   addCommand(program, 'summary', 'the layers of a network: volumes, parameters, memory')
     .argument('<model>', modelArgument)
+    .addHelpText('after', zooHelp)
     .action(async (model: string, options: CommonOptions) => {
       const { name, network } = await resolveModel(model);
       const summary = network.summary();

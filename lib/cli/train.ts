@@ -10,7 +10,7 @@ import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openData } from './dataset.js';
 import { openDevice } from './device.js';
 import { Interruption } from './interruption.js';
-import { modelArgument, resolveModel } from './model.js';
+import { modelArgument, resolveModel, zooHelp } from './model.js';
 import { amount, count, requireData, shared, whole } from './options.js';
 import type { Output } from './output.js';
 import {
@@ -41,6 +41,7 @@ interface TrainOptions extends CommonOptions {
 export function addTrain(program: Command): void {
   requireData(addCommand(program, 'train', 'train a network and save it'))
     .argument('<model>', modelArgument)
+    .addHelpText('after', zooHelp)
     .addOption(shared.data())
     .addOption(shared.dataDir())
     .option('--epochs <n>', 'epochs to train (default: 2, or what --max-steps asks for)', whole)

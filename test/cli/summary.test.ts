@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { models } from '../../lib/index.js';
 import { packageRoot } from '../../scripts/paths.js';
 import { temporaryFolder } from '../support/digits.js';
 import { jsonLine, striate } from '../support/striate.js';
@@ -13,8 +14,23 @@ describe('cli: summary', () => {
     const { code, stdout } = await striate(['summary', 'lenet']);
     expect(code).to.equal(0);
     expect(stdout)
-      .to.match(/^conv1 +conv2d +24x24x20 +520/m)
-      .and.match(/^total +431,080/m);
+      .to.match(/^conv1 +conv2d +24x24x20 .* 500 +520 /m)
+      .and.match(/^total .* 431,080 /m);
+  });
+
+  it('counts VGG-16 as the notes do', async () => {
+    const report = jsonLine(await striate(['summary', 'vgg16', '--json']));
+    expect(report.parameters).to.equal(138_357_544);
+    const layers = report.layers as { weights: number; values: number }[];
+    expect(Math.max(...layers.map(({ weights }) => weights))).to.equal(102_760_448);
+    expect(layers.reduce((sum, { values }) => sum + values, 0)).to.equal(15_237_608);
+  });
+
+  it('lists every network of the zoo in its help', async () => {
+    const { stdout } = await striate(['summary', '--help']);
+    for (const name of Object.keys(models.zoo)) expect(stdout).to.contain(name);
+    const { stderr } = await striate(['summary', 'squeezenet1.2']);
+    expect(stderr).to.match(/Did you mean squeezenet1\.[01]\?/);
   });
 
   it('takes an architecture, and points at the character that is wrong', async () => {
