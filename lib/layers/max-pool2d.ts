@@ -19,7 +19,7 @@ import {
 /** The winner's place in a window takes one byte up to this many elements. */
 const byteWindow = 256;
 
-function switchType(attributes: AttributeValues): 'uint8' | 'int32' {
+export function switchType(attributes: AttributeValues): 'uint8' | 'int32' {
   return Number(attributes.sizeH) * Number(attributes.sizeW) <= byteWindow ? 'uint8' : 'int32';
 }
 

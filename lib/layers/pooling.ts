@@ -116,17 +116,39 @@ export function eagerPoolBackward<Options extends Pooling>(
     given,
   );
   const geometry = poolWindows([...options.inputSize, channels], options, 'exact');
-  if (height !== geometry.height || width !== geometry.width) {
-    throw new ShapeError(
-      `dy is ${height}x${width}, but pooling ${options.inputSize.join('x')} gives ${geometry.height}x${geometry.width}`,
-      { remedy: 'Give the options of the forward pass.' },
-    );
-  }
+  requireOutput([height, width], geometry, options.inputSize);
   return {
     attributes: poolAttributes(geometry, options),
     dx: [n, ...options.inputSize, channels],
     options,
   };
+}
+
+/** An eager backward call that is given the forward pass's x: its attributes. */
+export function eagerPoolOver(
+  kind: string,
+  rules: OptionRules<Pooling>,
+  shapes: EagerShapes,
+  given: object,
+): { attributes: AttributeValues } {
+  const { attributes, y } = eagerPool(kind, rules, shapes, given);
+  const [, height, width] = eagerShape(shapes, 'dy', batchAxes) as [number, number, number];
+  const [, H, W] = eagerShape(shapes, 'x', batchAxes) as [number, number, number];
+  requireOutput([height, width], { height: y[1]!, width: y[2]! }, [H, W]);
+  return { attributes };
+}
+
+/** Throws unless dy is as large as what the forward pass gave. */
+function requireOutput(
+  dy: readonly [number, number],
+  { height, width }: { readonly height: number; readonly width: number },
+  x: readonly [number, number],
+): void {
+  if (dy[0] === height && dy[1] === width) return;
+  throw new ShapeError(
+    `dy is ${dy.join('x')}, but pooling ${x.join('x')} gives ${height}x${width}`,
+    { remedy: 'Give the options of the forward pass.' },
+  );
 }
 
 interface InputSize {

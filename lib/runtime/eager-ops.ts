@@ -91,6 +91,9 @@ export interface EagerOps {
     options: EagerPooling & InputSize & { countPadding?: boolean },
   ): Promise<Tensor>;
 
+  l2Pool2d(x: Tensor, options: EagerPooling): Promise<Tensor>;
+  l2Pool2dBackward(x: Tensor, y: Tensor, dy: Tensor, options: EagerPooling): Promise<Tensor>;
+
   relu(x: Tensor): Promise<Tensor>;
   reluBackward(y: Tensor, dy: Tensor): Promise<Tensor>;
   unary(x: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;

@@ -16,7 +16,9 @@ import {
   exp,
   flatten,
   globalAvgPool2d,
+  globalMaxPool2d,
   log,
+  l2Pool2d,
   maxPool2d,
   mean,
   mul,
@@ -53,6 +55,7 @@ function everything(): Network {
     fit: 'crop',
   })(x);
   const c = maxPool2d({ size: 4, fit: 'pad' })(add(a, b, x));
+  const l = globalMaxPool2d()(l2Pool2d({ size: 4, fit: 'pad' })(b));
   const d = avgPool2d({ size: 4, padding: 0, countPadding: false })(
     mul(a, scale(shift(neg(b), 1), 0.5)),
   );
@@ -60,7 +63,7 @@ function everything(): Network {
   const f = dense({ units: 9, init: xavier(), name: 'out' })(flatten()(e));
   const g = sqrt(abs(reshape([3, 3, 1])(f)));
   const h = div(sub(exp(g), log(shift(square(g), 1))), mean(f));
-  return network([x, z], [globalAvgPool2d()(h), add(f, sum(z))], { fit: 'pad' });
+  return network([x, z], [globalAvgPool2d()(h), add(f, sum(z)), l], { fit: 'pad' });
 }
 
 describe('network JSON', () => {

@@ -71,6 +71,12 @@ describe('eager forms', () => {
       expect(
         eager(name, { dy: y, switches: y }, { ...options, inputSize: [7, 9] }).shapes,
       ).to.deep.equal({ dx: x });
+    const over = { x, y, dy: y };
+    expect(eager('l2Pool2d', { x }, options).shapes).to.deep.equal({ y });
+    expect(eager('l2Pool2dBackward', over, options).shapes).to.deep.equal({ dx: x });
+    expect(thrown(() => eager('l2Pool2dBackward', { ...over, dy: x }, options)).message).to.contain(
+      'dy is 7x9, but pooling 7x9 gives 4x5',
+    );
     expect(eager('avgPool2d', { x }, { size: 7, fit: 'crop' }).shapes.y).to.deep.equal([
       2, 1, 1, 3,
     ]);

@@ -2,7 +2,14 @@ import { expect } from 'chai';
 import { sequential } from '../../lib/graph/sequential.js';
 import type { Shape } from '../../lib/graph/shape.js';
 import type { Layer } from '../../lib/graph/layer.js';
-import { avgPool2d, conv2d, globalAvgPool2d, maxPool2d } from '../../lib/layers/index.js';
+import {
+  avgPool2d,
+  conv2d,
+  globalAvgPool2d,
+  globalMaxPool2d,
+  l2Pool2d,
+  maxPool2d,
+} from '../../lib/layers/index.js';
 import { recordForward } from '../support/recorder.js';
 import { thrown } from '../support/thrown.js';
 
@@ -143,5 +150,35 @@ describe('pooling', () => {
     expect(outputOf([7, 5, 64], globalAvgPool2d())).to.deep.equal([64]);
     const { attributes } = recordForward(globalAvgPool2d(), [[7, 5, 64]]).instructions[0]!;
     expect(attributes).to.include({ sizeH: 7, sizeW: 5, padTop: 0 });
+  });
+
+  it('takes the largest of the whole plane, with switches as wide as the plane needs', () => {
+    expect(outputOf([17, 19, 64], globalMaxPool2d())).to.deep.equal([64]);
+    for (const [size, dtype] of [
+      [15, 'uint8'],
+      [17, 'int32'],
+    ] as const) {
+      const { attributes, operands } = recordForward(globalMaxPool2d(), [[size, size, 3]])
+        .instructions[0]!;
+      expect(attributes).to.include({ sizeH: size, sizeW: size, padTop: 0 });
+      expect(operands.switches).to.include({ dtype });
+    }
+    const inference = recordForward(globalMaxPool2d(), [[7, 5, 3]], { mode: 'infer' });
+    expect(inference.instructions[0]!.operands.switches).to.equal(undefined);
+    expect(thrown(() => outputOf([64], globalMaxPool2d())).code).to.equal('INVALID_SHAPE');
+  });
+
+  it('takes the norm of windows', () => {
+    const layer = l2Pool2d({ size: 3, stride: 2, padding: 1 });
+    expect(outputOf([7, 9, 3], layer)).to.deep.equal([4, 5, 3]);
+    const [instruction] = recordForward(layer, [[7, 9, 3]]).instructions;
+    expect(instruction!.op).to.equal('l2Pool2d');
+    expect(instruction!.attributes).to.include({ sizeH: 3, strideW: 2, padTop: 1, padRight: 1 });
+    expect(outputOf([8, 8, 1], l2Pool2d({ size: 3, stride: 2, fit: 'pad' }))).to.deep.equal([
+      4, 4, 1,
+    ]);
+    expect(thrown(() => outputOf([8, 8, 1], l2Pool2d({ size: 3, stride: 2 }))).code).to.equal(
+      'INVALID_SHAPE',
+    );
   });
 });
