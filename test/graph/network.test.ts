@@ -251,7 +251,9 @@ describe('summary', () => {
     });
     expect(summary.rows.find((row) => row.name === 'relu1')!.values).to.equal(0);
     const text = String(summary).split('\n');
-    expect(text[0]).to.match(/^layer +kind +output +memory\/image +weights +parameters +FLOPs\/image +field +stride$/);
+    expect(text[0]).to.match(
+      /^layer +kind +output +memory\/image +weights +parameters +FLOPs\/image +field +stride$/,
+    );
     expect(text.at(-1)).to.match(/^total .* 430,500 +431,080/);
   });
 

@@ -5,14 +5,12 @@ import { compileTraining } from '../../lib/program/compile.js';
 /** Every family, on images as small as its poolings allow. */
 const small: Readonly<Record<string, () => Network>> = {
   'alexnet-owt': () => models.alexnetOwt({ input: [63, 63, 3], classes: 7 }),
-  vgg11: () => models.vgg11({ input: [32, 32, 3], classes: 7 }),
   'vgg11-bn': () => models.vgg11({ input: [32, 32, 3], classes: 7, batchNorm: true }),
   'googlenet-bn': () => models.googlenetBn({ input: [48, 40, 3], classes: 7 }),
   'googlenet-bn 5x5': () => models.googlenetBn({ input: [48, 40, 3], classes: 7, wideFilter: 5 }),
   resnet18: () => models.resnet18({ input: [40, 33, 3], classes: 7 }),
   'resnet18 v2': () => models.resnet18({ input: [33, 33, 3], classes: 7, version: 'v2' }),
   resnet50: () => models.resnet50({ input: [33, 33, 3], classes: 7 }),
-  'resnet50 v1': () => models.resnet50({ input: [33, 33, 3], classes: 7, version: 'v1' }),
   'resnet50 v2': () => models.resnet50({ input: [33, 33, 3], classes: 7, version: 'v2' }),
   resnet20: () => models.resnet20({ classes: 7 }),
   nin: () => models.nin({ input: [67, 67, 3], classes: 7 }),

@@ -1,0 +1,75 @@
+/** The networks whose first step is compared with PyTorch: reduced images, no dropout. */
+import { models, type Network } from '../../lib/index.js';
+import { generate, seedOf, uniform, type Recipe } from '../ops/cases.js';
+
+export const parityBatch = 2;
+export const parityLabels = [1, 5];
+
+const bare = { classes: 7, dropout: 0 };
+
+export const parityModels: Readonly<Record<string, () => Network>> = {
+  'alexnet-owt': () => models.alexnetOwt({ ...bare, input: [63, 63, 3] }),
+  vgg11: () => models.vgg11({ ...bare, input: [32, 32, 3] }),
+  'googlenet-bn': () => models.googlenetBn({ ...bare, input: [64, 49, 3] }),
+  resnet18: () => models.resnet18({ input: [48, 41, 3], classes: 7 }),
+  resnet50: () => models.resnet50({ input: [64, 49, 3], classes: 7 }),
+  'resnet50-v1': () => models.resnet50({ input: [64, 49, 3], classes: 7, version: 'v1' }),
+  'resnet18-v2': () => models.resnet18({ input: [48, 41, 3], classes: 7, version: 'v2' }),
+  resnet20: () => models.resnet20({ classes: 7 }),
+  'squeezenet1.0': () => models.squeezenet10({ ...bare, input: [65, 50, 3] }),
+  'squeezenet1.1': () => models.squeezenet11({ ...bare, input: [65, 50, 3] }),
+  mobilenet: () => models.mobilenet({ ...bare, input: [64, 49, 3] }),
+};
+
+/** Those that take seconds: compared in the full run. */
+export const largeModels = new Set(['alexnet-owt', 'vgg11', 'resnet50', 'resnet50-v1']);
+
+/** A tensor that both sides make alike. */
+export interface Made {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly recipe: Recipe & { kind: 'uniform' };
+  readonly seed: number;
+}
+
+const made = (
+  model: string,
+  name: string,
+  shape: readonly number[],
+  low: number,
+  high: number,
+): Made => ({
+  name,
+  shape,
+  recipe: uniform(low, high) as Made['recipe'],
+  seed: seedOf(`${model}/${name}`),
+});
+
+/**
+ * Every parameter and running statistic: weights by fan-in, so that activations keep their size, and offsets
+ * that keep most of them off the kink of ReLU: rounding may cross it, and one crossing changes float32
+ * gradients of a deep network by a per cent, in PyTorch as here.
+ */
+export function parityParameters(model: string, network: Network): Made[] {
+  return network.parameters().map(({ name, spec }) => {
+    const reach = Math.sqrt(6 / spec.fanIn);
+    const range: Record<string, [number, number]> = {
+      w: [-reach, reach],
+      gamma: [0.5, 1.5],
+      beta: [1, 2],
+      mean: [0, 0],
+      variance: [1, 1],
+    };
+    const [low, high] = range[spec.name] ?? [-0.1, 0.1];
+    return made(model, name, spec.shape, low, high);
+  });
+}
+
+export function parityImages(model: string, network: Network): Made {
+  return made(model, 'images', [parityBatch, ...network.nodes[0]!.shape], -1, 1);
+}
+
+export function contentsOf(model: string, { name, shape, recipe }: Made): Float32Array {
+  const count = shape.reduce((a, b) => a * b, 1);
+  return Float32Array.from(generate(recipe, count, `${model}/${name}`));
+}
