@@ -87,7 +87,7 @@ describe('the architecture grammar', () => {
     const text =
       'INPUT 224x224x3 -> CONV 11x11 96 stride 4 pad 2x3 groups 3 nobias fit crop -> BN -> ' +
       'POOL avg 3x3 stride 2 pad 1 fit pad -> DROPOUT 0.25 -> CONV 3x1 8 valid dilation 2x1 -> ' +
-      'POOL avg global -> FC 5 nobias';
+      'POOL l2 3x3 stride 1 pad 1 -> POOL avg global -> FC 5 nobias';
     const net = architecture(text);
     expect(net.nodes[1]!.layer!.options).to.deep.include({
       filters: 96,
@@ -148,6 +148,12 @@ describe('the architecture grammar', () => {
       if (line !== undefined && position < text.length)
         expect(line[mark!.indexOf('^')]).to.equal(text[position]);
     });
+
+  it('takes the maximum over the plane unless told otherwise', () => {
+    const net = architecture('INPUT 6x5x4 -> POOL global -> FC 5');
+    expect(net.nodes[1]!.layer!.kind).to.equal('globalMaxPool2d');
+    expect(printNetwork(net)).to.equal('INPUT 6x5x4 -> POOL global -> FC 5');
+  });
 
   it('refuses to print what it cannot say', () => {
     const x = input([4, 4, 2]);
@@ -223,7 +229,7 @@ function randomTree(random: (below: number) => number): Architecture {
         });
       case 1:
         return term('POOL', {
-          ...(chance(30) ? { avg: true } : {}),
+          ...(chance(30) ? { avg: true } : chance(20) ? { l2: true } : {}),
           ...(chance(50) ? { size: pair() } : {}),
           ...(chance(50) ? { stride: pair() } : {}),
         });

@@ -11,7 +11,7 @@ interface Token {
 /** Groups within groups: deeper ones are refused. */
 const deepest = 32;
 
-const pattern = /->|[[\]*?,=]|[A-Za-z]+\??(?=\s*=)|[A-Za-z]+|\d+x\d+(?:x\d+)?|\d+(?:\.\d+)?/y;
+const pattern = /->|[[\]*?,=]|[A-Za-z]+\??(?=\s*=)|[A-Za-z]+2?|\d+x\d+(?:x\d+)?|\d+(?:\.\d+)?/y;
 
 function tokens(text: string): Token[] {
   const found: Token[] = [];

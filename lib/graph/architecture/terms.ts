@@ -5,6 +5,8 @@ import {
   dense,
   dropout,
   globalAvgPool2d,
+  globalMaxPool2d,
+  l2Pool2d,
   maxPool2d,
   relu,
 } from '../../layers/index.js';
@@ -115,11 +117,14 @@ const convolution = word(
   },
 );
 
-const poolings = { maxPool2d, avgPool2d };
+/** What a window gives: its maximum, unless a word says otherwise. */
+const poolings = { max: maxPool2d, avg: avgPool2d, l2: l2Pool2d } as const;
+const poolingKinds = new Set(['maxPool2d', 'avgPool2d', 'l2Pool2d']);
 
 const pooling = word(
   {
     avg: 'flag',
+    l2: 'flag',
     global: 'flag',
     size: 'pair',
     stride: 'pair',
@@ -127,9 +132,9 @@ const pooling = word(
     same: 'flag',
     fit: ['crop', 'pad'],
   },
-  ({ avg, global, size = [2, 2], pad, same: padded, ...rest }) => {
-    if (global === true) return globalAvgPool2d();
-    const make = avg === true ? poolings.avgPool2d : poolings.maxPool2d;
+  ({ avg, l2, global, size = [2, 2], pad, same: padded, ...rest }) => {
+    if (global === true) return avg === true ? globalAvgPool2d() : globalMaxPool2d();
+    const make = poolings[avg === true ? 'avg' : l2 === true ? 'l2' : 'max'];
     const padding = pad ?? (padded === true ? 'same' : undefined);
     return make({
       size,
@@ -139,10 +144,12 @@ const pooling = word(
   },
   ({ kind, options }) => {
     if (kind === 'globalAvgPool2d') return { avg: true, global: true };
-    if (!Object.hasOwn(poolings, kind)) return undefined;
+    if (kind === 'globalMaxPool2d') return { global: true };
+    if (!poolingKinds.has(kind)) return undefined;
     const { size, stride, padding, fit } = options as Options;
     return {
       avg: kind === 'avgPool2d' ? true : undefined,
+      l2: kind === 'l2Pool2d' ? true : undefined,
       size: same(size, [2, 2]) ? undefined : size,
       stride,
       ...paddingWords(padding, 'valid'),
