@@ -189,10 +189,11 @@ describe('native executable', () => {
   it('throws BUSY for a slot that a step uses, and takes the other', async () => {
     const device = openNative();
     const width = 1 << 16;
-    const { executable } = reluProgram(device, { width, repeat: 200 });
+    // So long that it still runs when this thread has waited for a core.
+    const { executable } = reluProgram(device, { width, repeat: 4000 });
     const image = new Float32Array(width);
     executable.stage(0, 0, image);
-    const run = executable.run(runOf(4, { end: 200 }));
+    const run = executable.run(runOf(4, { end: 4000 }));
     expect(await nativeCode(() => executable.stage(0, 0, image))).to.equal('BUSY');
     executable.stage(1, 0, image);
     await run;
