@@ -125,6 +125,8 @@ describe('the architecture grammar', () => {
     ['INPUT -> FC with N', 18, /should be/, /./],
     ['INPUT -> FC with N=x', 19, /a whole number/, /./],
     ['INPUT -> FC with N=1, N=2', 22, /N is given twice/, /./],
+    ['INPUT -> FC with Q=3', 17, /nothing in the text is Q/, /\*Q/],
+    ['INPUT -> POOL -> FC with POOL?=no', 25, /nothing in the text is POOL\?/, /POOL\?/],
     ['INPUT -> FC with fit=wide', 21, /exact, crop or pad/, /./],
     ['INPUT 10x10x3 -> CONV 3x3 8 stride 2 valid -> FC', 17, /4\.5/, /./],
     ['INPUT 8x8x3 -> POOL -> POOL -> POOL -> POOL -> FC', 39, /POOL/, /./],
@@ -174,7 +176,13 @@ describe('the architecture grammar', () => {
       const parsed = parseArchitecture(text);
       expect(withoutPlaces(parsed), text).to.deep.equal(withoutPlaces(tree));
       expect(printArchitecture(parsed)).to.equal(text);
-      const options = { N: 2, M: 1, K: 0, fit: 'crop' as const };
+      const options = {
+        ...(text.includes(']*N') ? { N: 2 } : {}),
+        ...(text.includes(']*M') ? { M: 1 } : {}),
+        ...(text.includes(']*K') ? { K: 0 } : {}),
+        fit: 'crop' as const,
+      };
+      if (tree.bindings.length > 0 && options.N === undefined) continue;
       let net;
       try {
         net = architecture(text, options);

@@ -122,6 +122,16 @@ function unfold(text: string, tree: Architecture, options: ArchitectureOptions):
   for (const letter of ['N', 'M', 'K'] as const)
     if (options[letter] !== undefined) bindings.set(letter, checkTimes(letter, options[letter]));
   if (options.pool !== undefined) bindings.set('POOL?', options.pool ? 'yes' : 'no');
+  const unused = [...bindings.keys()].find((name) => !namesIn(tree).has(name));
+  if (unused !== undefined)
+    throw errorAt(
+      text,
+      Math.max(0, text.lastIndexOf(`${unused}=`)),
+      `nothing in the text is ${unused}`,
+      unused.endsWith('?')
+        ? `Write ${unused} for a layer that may be left out.`
+        : `Repeat a group by *${unused}, or leave ${unused} out.`,
+    );
   const terms: Term[] = [];
   const walk = (items: readonly Item[]): void => {
     for (const item of items) {
@@ -152,6 +162,19 @@ function unfold(text: string, tree: Architecture, options: ArchitectureOptions):
   if (terms.length === 0)
     throw errorAt(text, 0, 'there is no layer left', 'Repeat a group at least once.');
   return terms;
+}
+
+/** What bindings may name: letters of repetition, optional layers, and how windows fit. */
+function namesIn({ items }: Architecture): ReadonlySet<string> {
+  const names = new Set(['fit']);
+  const walk = (item: Item): void => {
+    if (item.kind === 'group') {
+      if (typeof item.times === 'string') names.add(item.times);
+      item.items.forEach(walk);
+    } else if (item.optional) names.add(`${item.word}?`);
+  };
+  items.forEach(walk);
+  return names;
 }
 
 function checkTimes(letter: string, times: number): number {
