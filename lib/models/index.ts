@@ -1,7 +1,7 @@
 export { allCnn } from './all-cnn.js';
 export { alexnetOwt, type AlexnetOwtOptions } from './alexnet.js';
 export { googlenetBn, type GooglenetBnOptions } from './googlenet.js';
-export { lenet, type LenetOptions } from './lenet.js';
+export { lenet } from './lenet.js';
 export { mobilenet, type MobilenetOptions } from './mobilenet.js';
 export { nin, ninCifar } from './nin.js';
 export type { ModelOptions } from './options.js';

@@ -1,4 +1,4 @@
-import { checkNames } from '../graph/options.js';
+import { checkNames, describe, invalid } from '../graph/options.js';
 import type { Shape } from '../graph/shape.js';
 import { input, type Value } from '../graph/value.js';
 
@@ -22,6 +22,11 @@ export function readModelOptions<Options extends ModelOptions>(
 ): Required<Options> & { readonly images: Value } {
   checkNames(`models.${model}`, Object.keys(defaults), given);
   const set = Object.entries(given).filter(([, value]) => value !== undefined);
+  for (const [name, value] of set) {
+    const wanted = typeof defaults[name as keyof Options];
+    if (typeof value !== wanted)
+      throw invalid(`models.${model}: ${name} is ${describe(value)}`, `Give a ${wanted}.`);
+  }
   const options: Required<Options> = { ...defaults, ...Object.fromEntries(set) };
   return { ...options, images: input(options.input as Shape) };
 }

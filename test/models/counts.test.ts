@@ -72,6 +72,10 @@ describe('models: numbers of parameters', () => {
     expect(() => models.vgg16({ class: 10 } as object)).to.throw(
       /models\.vgg16 has no option 'class'/,
     );
+    expect(() => models.vgg11({ batchNorm: 'yes' as unknown as boolean })).to.throw(
+      /batchNorm is 'yes'/,
+    );
+    expect(() => models.lenet({ clases: 3 } as object)).to.throw(/Did you mean|no option 'clases'/);
     expect(() => models.mobilenet({ width: 0 })).to.throw(/width is 0/);
     expect(() => models.resnet18({ version: 'v3' as 'v1' })).to.throw(/version/);
     expect(() => models.googlenetBn({ wideFilter: 4 as 3 })).to.throw(/wideFilter/);
