@@ -1,5 +1,5 @@
-import { writeFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
+import { writeAll, writeAtomically } from '../formats/atomic.js';
 import { draw, type DrawOptions } from '../reports/drawing/index.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
@@ -24,7 +24,8 @@ export function addDraw(program: Command): void {
       const { name, network } = await resolveModel(model);
       const { style, out = `${name.replace(/[^\w.-]+/g, '-').slice(0, 60)}.svg` } = options;
       const svg = await draw(network, { title: name, ...(style === undefined ? {} : { style }) });
-      await writeFile(out, svg);
-      outputFor(options).result({ model: name, file: out, bytes: svg.length }, `wrote ${out}`);
+      const bytes = Buffer.from(svg);
+      await writeAtomically(out, (file) => writeAll(file, bytes));
+      outputFor(options).result({ model: name, file: out, bytes: bytes.length }, `wrote ${out}`);
     });
 }

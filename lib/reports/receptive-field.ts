@@ -4,7 +4,7 @@ import type { Shape } from '../graph/shape.js';
 
 /** What one pixel of a volume sees of the network's input; pairs are `[vertical, horizontal]`. */
 export interface ReceptiveField {
-  /** Pixels of the input that can change it, padding not counted off. */
+  /** Pixels that it sees; those that lie in the padding are counted. */
   readonly size: readonly [number, number];
   /** Pixels of the input from the field of one pixel to that of the next; 0 where there is only one. */
   readonly stride: readonly [number, number];

@@ -7,9 +7,12 @@ const mebibyte = 2 ** 20;
 /** Below this the first layers are no burden: bytes an image, values and their gradients. */
 const noticeable = 16 * mebibyte;
 
+/** Of all values. */
+const largeShare = 0.4;
+
 /**
- * "The amount of memory can build up very quickly" early on: volumes at the full size of the input that
- * hold more than half of all values.
+ * "The amount of memory can build up very quickly" early on: volumes of more than half the input's height
+ * and width that hold a large share of all values.
  */
 export const heavyFirstLayers: Rule = ({ network, summary }) => {
   const [height, width, channels] = network.nodes[network.inputs[0]!]!.shape;
@@ -24,7 +27,7 @@ export const heavyFirstLayers: Rule = ({ network, summary }) => {
   );
   const bytes = 2 * early.reduce((sum, row) => sum + row.bytesPerImage, 0);
   const share = bytes / (2 * summary.totals.bytesPerImage);
-  if (bytes < noticeable || share < 0.4) return [];
+  if (bytes < noticeable || share < largeShare) return [];
   const [first] = early;
   return [
     {
@@ -62,13 +65,7 @@ export const heavyDense: Rule = ({ network, summary }) => {
 
 /** "A stack of CONV layers with nonlinearities in between": without one, two linear layers are one. */
 export const linearStack: Rule = ({ network }) => {
-  const linear = new Set([
-    'conv2d',
-    'dense',
-    'locallyConnected2d',
-    'depthwiseConv2d',
-    'convTranspose2d',
-  ]);
+  const linear = new Set(['conv2d', 'dense']);
   const passing = new Set([
     'flatten',
     'reshape',
@@ -76,7 +73,6 @@ export const linearStack: Rule = ({ network }) => {
     'batchNorm',
     'avgPool2d',
     'globalAvgPool2d',
-    'pad2d',
   ]);
   return network.nodes.flatMap((node): Finding[] => {
     if (!linear.has(node.layer?.kind ?? '')) return [];

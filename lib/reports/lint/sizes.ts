@@ -31,10 +31,10 @@ function twos(n: number): number {
 }
 
 /** "Small filters (3x3 or at most 5x5)"; larger ones only on the first layer. */
-export const largeFilter: Rule = (subject) =>
-  subject.convolutions.flatMap(({ node, input, size, dilation }): Finding[] => {
+export const largeFilter: Rule = ({ network, convolutions }) =>
+  convolutions.flatMap(({ node, input, size, dilation }): Finding[] => {
     const largest = Math.max(...size);
-    const first = isFirst(subject, node);
+    const first = isFirst(network, node);
     if (largest <= 5 || (first && largest <= 7) || wholePlane(input, size, dilation)) return [];
     const stack = Math.ceil((largest - 1) / 2);
     const [area, stacked] = [largest ** 2, 9 * stack];
@@ -86,9 +86,9 @@ export const samePadding: Rule = ({ convolutions }) =>
   });
 
 /** "Stride of 1; downsampling is left to the POOL layers", but for the first layer. */
-export const convolutionStride: Rule = (subject) =>
-  subject.convolutions.flatMap(({ node, size, stride }): Finding[] => {
-    if (Math.max(...stride) === 1 || isFirst(subject, node)) return [];
+export const convolutionStride: Rule = ({ network, convolutions }) =>
+  convolutions.flatMap(({ node, size, stride }): Finding[] => {
+    if (Math.max(...stride) === 1 || isFirst(network, node)) return [];
     const skips = stride.some((step, axis) => step > size[axis]!);
     return [
       {

@@ -3,15 +3,12 @@ import type { NetworkNode } from '../../graph/nodes.js';
 import { summarize } from '../summary.js';
 import type { Subject, WindowNode } from './finding.js';
 
-const convolutionKinds = new Set(['conv2d', 'locallyConnected2d', 'depthwiseConv2d']);
-
 export function subjectOf(network: Network): Subject {
   const windowNodes = network.nodes.flatMap((node) => windowNode(network, node) ?? []);
-  const isConvolution = ({ node }: WindowNode): boolean => convolutionKinds.has(node.layer!.kind);
   return {
     network,
     summary: summarize(network),
-    convolutions: windowNodes.filter(isConvolution),
+    convolutions: windowNodes.filter(({ node }) => node.layer!.kind === 'conv2d'),
     poolings: windowNodes.filter(({ node }) => /pool2d$/i.test(node.layer!.kind)),
   };
 }
@@ -33,12 +30,11 @@ function windowNode(network: Network, node: NetworkNode): WindowNode | undefined
 }
 
 /** The layer reads an input of the network, or what only elementwise layers have made of one. */
-export function isFirst({ network }: Subject, { inputs }: NetworkNode): boolean {
+export function isFirst(network: Network, { inputs }: NetworkNode): boolean {
   return inputs.every((id) => {
     const node = network.nodes[id]!;
     return (
-      node.layer === null ||
-      (node.layer.definition.inPlace === true && isFirst({ network } as Subject, node))
+      node.layer === null || (node.layer.definition.inPlace === true && isFirst(network, node))
     );
   });
 }
