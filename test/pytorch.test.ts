@@ -1,5 +1,7 @@
-// Every op against what PyTorch computed in float64 (test/fixtures/pytorch_ops.py); PyTorch itself is
-// not needed.
+// Every op against what PyTorch computed in float64 (test/fixtures/pytorch_ops.py, one file a family);
+// PyTorch itself is not needed.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { readSafetensors } from '../lib/formats/safetensors.js';
@@ -10,13 +12,15 @@ import { digestDifference } from './ops/digest.js';
 import { runCase, Runner } from './ops/run.js';
 import { loadTable } from './ops/table.js';
 
-const file = fileURLToPath(new URL('./fixtures/pytorch_ops.safetensors', import.meta.url));
+const folder = fileURLToPath(new URL('./fixtures/pytorch_ops/', import.meta.url));
 
 describe('PyTorch', () => {
-  let stored: ReadonlyMap<string, ArrayLike<number>>;
+  const stored = new Map<string, ArrayLike<number>>();
   before(async () => {
-    const { tensors } = await readSafetensors(file);
-    stored = new Map([...tensors].map(([name, { data }]) => [name, data as Float64Array]));
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.safetensors'))) {
+      const { tensors } = await readSafetensors(join(folder, file));
+      for (const [name, { data }] of tensors) stored.set(name, data as Float64Array);
+    }
   });
 
   const table = loadTable();
