@@ -24,6 +24,7 @@ import { compileSettings, likelyType, Programs, type ProgramSettings } from './p
 import { deviceFor, endsOf } from './setup.js';
 import { Slabs } from './slabs.js';
 import { TargetRules } from './targets.js';
+import { Weights } from './weights.js';
 
 export type { Classification, ClassifyOptions, Prediction } from './classify.js';
 
@@ -37,12 +38,14 @@ export interface LoadOptions {
 }
 
 /**
- * A network with the parameters of a checkpoint, for inference.
+ * A network with the parameters of a checkpoint, for inference: without the branches of auxiliary outputs.
  * @throws FormatError when the file is damaged or no checkpoint.
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { header, weights } = await readCheckpoint(path, { slots: false });
-  const network = Network.fromJSON(header.network);
+  const { header, weights: saved } = await readCheckpoint(path, { slots: false });
+  const trained = Network.fromJSON(header.network);
+  const network = trained.withoutAuxiliary();
+  const weights = forInference(trained, network, saved);
   const { input } = endsOf(network);
   const { batch = 16 } = options;
   const { precision, classes, preprocess } = header;
@@ -67,6 +70,14 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     if (ownsDevice) await device.close();
     throw error;
   }
+}
+
+/** The weights without those of auxiliary branches. */
+function forInference(trained: Network, network: Network, saved: Weights): Weights {
+  if (trained === network) return saved;
+  const kept = new Set(network.parameters().map(({ name }) => name));
+  const dropped = new Set(trained.parameters().map(({ name }) => name));
+  return new Weights([...saved].filter(([name]) => kept.has(name) || !dropped.has(name)));
 }
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */
