@@ -13,6 +13,11 @@ export interface EagerConvolution extends EagerWindows {
   groups?: number;
 }
 
+/** A locally connected layer; `size` is the filter's. */
+export interface EagerLocal extends EagerWindows {
+  size: Pair;
+}
+
 export interface EagerPooling extends EagerWindows {
   size: Pair;
 }
@@ -74,6 +79,30 @@ export interface EagerOps {
     x: Tensor,
     dy: Tensor,
     options: EagerConvolution & { size: Pair; bias?: false },
+  ): Promise<Tensor>;
+
+  /** x `[n, h, w, c]`, w `[p, q, r * s * c, k]`, b `[p, q, k]` to y `[n, p, q, k]`. */
+  locallyConnected2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | null | undefined,
+    options: EagerLocal,
+  ): Promise<Tensor>;
+  locallyConnected2dBackwardData(
+    dy: Tensor,
+    w: Tensor,
+    options: EagerLocal & InputSize,
+  ): Promise<Tensor>;
+  /** dw `[p, q, r * s * c, k]`; with `bias: true` db `[p, q, k]` too. */
+  locallyConnected2dBackwardFilter(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerLocal & { bias: true },
+  ): Promise<{ dw: Tensor; db: Tensor }>;
+  locallyConnected2dBackwardFilter(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerLocal & { bias?: false },
   ): Promise<Tensor>;
 
   /** With `switches: true` also the winner's place in each window, which the gradient needs. */
