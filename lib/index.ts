@@ -15,6 +15,8 @@ export { scope } from './graph/names.js';
 export {
   network,
   Network,
+  type Auxiliary,
+  type AuxiliaryOutput,
   type NetworkNode,
   type NetworkOptions,
   type NetworkParameter,

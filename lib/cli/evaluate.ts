@@ -8,12 +8,12 @@ import { load, type Prediction } from '../training/model.js';
 import { endsOf } from '../training/setup.js';
 import { TargetRules } from '../training/targets.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
-import { openData } from './dataset.js';
+import { openData, type DataName } from './dataset.js';
 import { openDevice } from './device.js';
 import { count, requireData, shared } from './options.js';
 
 interface EvaluateOptions extends CommonOptions {
-  data: string;
+  data: DataName;
   dataDir?: string;
   batch: number;
   device: DeviceName;
@@ -36,9 +36,9 @@ export function addEvaluate(program: Command): void {
 async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<void> {
   const output = outputFor(options);
   const { batch } = options;
-  const { test } = await openData(options.data, options.dataDir);
   await using device = await openDevice(options, output);
   await using model = await load(checkpoint, { device, batch });
+  const { test } = await openData(options.data, options.dataDir, model.network);
   const { input, output: scores } = endsOf(model.network);
   const rules = new TargetRules(softmaxCrossEntropy(), scores, 'float32');
   checkFits(test, input, rules);

@@ -7,7 +7,7 @@ import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
 import type { Trainer } from '../training/trainer.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
-import { openData } from './dataset.js';
+import { openData, type DataName } from './dataset.js';
 import { openDevice } from './device.js';
 import { Interruption } from './interruption.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
@@ -22,7 +22,7 @@ import {
 } from './recipe.js';
 
 interface TrainOptions extends CommonOptions {
-  data: string;
+  data: DataName;
   dataDir?: string;
   epochs?: number;
   maxSteps?: number;
@@ -93,7 +93,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     output.note(`${name}: ending the step, then saving; once more to exit at once`),
   );
   const resolved = await resolveModel(model);
-  const data = await openData(options.data, options.dataDir);
+  const data = await openData(options.data, options.dataDir, resolved.network);
   const checkpoint = options.out ?? `${resolved.name}.safetensors`;
   await checkFolder(checkpoint);
   const given = recipeOf(resolved);

@@ -14,7 +14,8 @@ export interface SlideOptions {
 /**
  * A network for larger images that gives, in one pass, what the original gives at every position to which its
  * input can be moved in steps of its stride: VGG-16 reduces 224x224 to 7x7, so that 384x384 has 6x6 positions
- * 32 pixels apart, `[6, 6, 1000]`. Dense layers become convolutions (`toFullyConvolutional`).
+ * 32 pixels apart, `[6, 6, 1000]`. Dense layers become convolutions (`toFullyConvolutional`); auxiliary
+ * outputs are left out.
  *
  * Where layers pad, the results are near those of separate crops and not equal to them: a crop sees zeros
  * around its own border, here there are the pixels that the image has.
@@ -25,8 +26,11 @@ export interface SlideOptions {
  */
 export function slide(source: NetworkWithWeights, options: SlideOptions): NetworkWithWeights {
   checkNames('slide', ['input', 'fit'], options);
-  const { network, weights } = toFullyConvolutional(source);
-  return { network: resized(network, options), weights };
+  const converted = toFullyConvolutional(source);
+  const network = resized(converted.network.withoutAuxiliary(), options);
+  const kept = new Set(network.parameters().map(({ name }) => name));
+  const weights = new Map([...converted.weights].filter(([name]) => kept.has(name)));
+  return { network, weights };
 }
 
 function resized(network: Network, { input, fit }: SlideOptions): Network {

@@ -66,6 +66,10 @@ export class Rewriting {
       nodes: this.#nodes,
       inputs: renumbered(this.from.inputs),
       outputs: renumbered(this.from.outputs),
+      auxiliary: this.from.auxiliary.map(({ output, weight }) => ({
+        output: this.#ids.get(output)!,
+        weight,
+      })),
     });
   }
 }

@@ -1,6 +1,8 @@
 export { fromArrays, type ArrayOptions } from './arrays.js';
 export { batches, type Batch, type BatchOptions, type DataPosition } from './batches.js';
+export { cifar10, cifar100, type Cifar100Options, type CifarOptions } from './cifar.js';
 export type { Dataset, SampleArrays, TargetKind } from './dataset.js';
 export { fashionMnist, mnist, type IdxFolderOptions, type TrainAndTest } from './mnist.js';
 export { fromAsyncIterable, type StreamOptions, type StreamSample } from './stream.js';
 export { split, subset, take } from './subsets.js';
+export { synthetic, type SyntheticOptions } from './synthetic.js';

@@ -32,6 +32,7 @@ import {
 import { deviceFor, endsOf } from './setup.js';
 import { Slabs } from './slabs.js';
 import { TargetRules } from './targets.js';
+import type { HostTensor } from './weights.js';
 
 export type { Classification, ClassifyOptions, Prediction } from './classify.js';
 
@@ -55,7 +56,8 @@ export interface ModelSource extends NetworkWithWeights {
 }
 
 /**
- * A network with the parameters of a checkpoint, or with weights that are at hand, for inference.
+ * A network with the parameters of a checkpoint, or with weights that are at hand, for inference: without
+ * the branches of auxiliary outputs.
  * @throws FormatError when the file is damaged or no checkpoint; StriateError `INVALID_ARGUMENT` for
  *   weights that do not fit the network.
  */
@@ -63,7 +65,9 @@ export async function load(
   source: string | ModelSource,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const { network, weights, ...header } = await contentsOf(source);
+  const { network: trained, weights: saved, ...header } = await contentsOf(source);
+  const network = trained.withoutAuxiliary();
+  const weights = forInference(trained, network, saved);
   const { input } = endsOf(network);
   const { batch = 16 } = options;
   const { precision, classes, preprocess } = header;
@@ -110,6 +114,18 @@ async function contentsOf(source: string | ModelSource): Promise<Contents> {
     });
   const rest = { preprocess: preprocess ?? null, classes: classes ?? null };
   return { network, weights, precision, ...rest, seed: 0, loss: 'external' };
+}
+
+/** The weights without those of auxiliary branches. */
+function forInference(
+  trained: Network,
+  network: Network,
+  saved: ReadonlyMap<string, HostTensor>,
+): ReadonlyMap<string, HostTensor> {
+  if (trained === network) return saved;
+  const kept = new Set(network.parameters().map(({ name }) => name));
+  const dropped = new Set(trained.parameters().map(({ name }) => name));
+  return new Map([...saved].filter(([name]) => kept.has(name) || !dropped.has(name)));
 }
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */

@@ -98,6 +98,24 @@ describe('conversions: dense layers and convolutions', () => {
     });
   }
 
+  it('auxiliary outputs stay, with their weights; a sliding network has none', () => {
+    const x = input([8, 8, 2]);
+    const y = conv2d({ filters: 3, size: 3 })(x);
+    const auxiliary = [{ output: dense({ units: 2 })(globalAvgPool2d()(y)), weight: 0.3 }];
+    const source = drawn(network(x, dense({ units: 2 })(y), { auxiliary }));
+    const converted = toFullyConvolutional(source);
+    const [{ output, weight }] = converted.network.auxiliary as [
+      { output: number; weight: number },
+    ];
+    expect([converted.network.nodes[output]!.name, weight]).to.deep.equal(['fc1', 0.3]);
+    expect(toDense(converted).network.auxiliary).to.have.length(1);
+    const slid = slide(source, { input: [9, 9] });
+    expect(slid.network.auxiliary).to.have.length(0);
+    expect([...slid.weights.keys()]).to.have.members(
+      slid.network.parameters().map(({ name }) => name),
+    );
+  });
+
   it('the source stays as it was', () => {
     const source = drawn(small);
     toFullyConvolutional(source);
@@ -289,7 +307,7 @@ describe('conversions: larger images', () => {
       };
       return atHalfStride(given as never).then(
         () => '',
-        (error: { message: string }) => error.message,
+        (error: unknown) => (error as Error).message,
       );
     };
     expect(await refused({ window: [24, 8] })).to.match(/larger than the images/);
