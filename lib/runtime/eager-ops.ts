@@ -51,6 +51,25 @@ export interface EagerDropout {
 }
 
 export type FloatType = 'float32' | 'float64' | 'bfloat16' | 'float16';
+export type ActivationKind =
+  | 'leakyRelu'
+  | 'elu'
+  | 'sigmoid'
+  | 'tanh'
+  | 'softplus'
+  | 'silu'
+  | 'gelu'
+  | 'geluTanh'
+  | 'hardSwish'
+  | 'hardSigmoid'
+  | 'relu6';
+export interface EagerActivation {
+  kind: ActivationKind;
+  /** The slope of `leakyRelu`, the alpha of `elu`, the beta of `softplus`; as in PyTorch by default. */
+  alpha?: number;
+  /** Of `softplus`. */
+  threshold?: number;
+}
 export type UnaryKind = 'neg' | 'square' | 'sqrt' | 'exp' | 'log' | 'abs';
 export type BinaryKind = 'add' | 'sub' | 'mul' | 'div';
 export type ReduceKind = 'sum' | 'mean';
@@ -142,6 +161,14 @@ export interface EagerOps {
 
   relu(x: Tensor): Promise<Tensor>;
   reluBackward(y: Tensor, dy: Tensor): Promise<Tensor>;
+  activation(x: Tensor, options: EagerActivation): Promise<Tensor>;
+  /** y for leakyRelu, elu, sigmoid, tanh and relu6, x for the others; the other one is null. */
+  activationBackward(
+    x: Tensor | null,
+    y: Tensor | null,
+    dy: Tensor,
+    options: EagerActivation,
+  ): Promise<Tensor>;
   unary(x: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
   unaryBackward(x: Tensor, y: Tensor, dy: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
   /** b has a's shape, or is one number (shape `[]`). */
