@@ -13,6 +13,7 @@ export { flatten } from './flatten.js';
 export { globalAvgPool2d } from './global-avg-pool2d.js';
 export { globalMaxPool2d } from './global-max-pool2d.js';
 export { l2Pool2d } from './l2-pool2d.js';
+export { localResponseNorm, type LocalResponseNormOptions } from './local-response-norm.js';
 export { maxPool2d } from './max-pool2d.js';
 export { mul } from './mul.js';
 export { mean, sum } from './reduce.js';

@@ -27,6 +27,15 @@ export interface EagerBatchNorm {
   momentum?: number;
 }
 
+export interface EagerLocalResponseNorm {
+  size: number;
+  alpha?: number;
+  beta?: number;
+  k?: number;
+  region?: 'across' | 'within';
+  divideAlpha?: boolean;
+}
+
 export interface EagerDropout {
   rate: number;
   /** Names the stream of random numbers. */
@@ -93,6 +102,12 @@ export interface EagerOps {
 
   l2Pool2d(x: Tensor, options: EagerPooling): Promise<Tensor>;
   l2Pool2dBackward(x: Tensor, y: Tensor, dy: Tensor, options: EagerPooling): Promise<Tensor>;
+  localResponseNorm(x: Tensor, options: EagerLocalResponseNorm): Promise<Tensor>;
+  localResponseNormBackward(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerLocalResponseNorm,
+  ): Promise<Tensor>;
 
   relu(x: Tensor): Promise<Tensor>;
   reluBackward(y: Tensor, dy: Tensor): Promise<Tensor>;
