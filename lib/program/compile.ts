@@ -71,7 +71,8 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
     });
   const output = oneOutput(lowered(builder, network, options, 'train'));
   const isFrozen = (name: string): boolean =>
-    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0);
+    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0) ||
+    options.optimizer.settingsOf(name).frozen;
   const { loss } = options;
   const seed =
     loss === 'external' ? externalSeed(builder, output) : lossSeed(builder, loss, output, 'train');
@@ -303,6 +304,7 @@ function emitUpdate(
   optimizer.emit({
     gradients,
     segments,
+    clip: undefined,
     parameters: slabs.trained('parameters'),
     slot: (name) => slabs.trained('optimizer', name),
     emit: (op, attributes, operands) => {
