@@ -1,7 +1,7 @@
 import type { Access, DType } from './program.js';
 import type { Tensor } from './tensor.js';
 
-export type AttributeType = 'int32' | 'float32' | 'int64';
+export type AttributeType = 'int32' | 'float32' | 'int64' | 'float64';
 export type AttributeValues = Record<string, number | bigint>;
 
 export interface OperandSpec {

@@ -101,6 +101,7 @@ export function packAttributes(
     const value = attributes[name] ?? 0;
     if (type === 'int32') bytes.setInt32(offset, Number(value), true);
     else if (type === 'float32') bytes.setFloat32(offset, Number(value), true);
+    else if (type === 'float64') bytes.setFloat64(offset, Number(value), true);
     else bytes.setBigInt64(offset, BigInt(value), true);
   }
   return new Uint8Array(bytes.buffer);
