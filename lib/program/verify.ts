@@ -3,6 +3,7 @@ import { align, alignment } from './arena.js';
 import { findOp } from './op.js';
 import {
   bytesOf,
+  type DType,
   type Program,
   type ProgramBuffer,
   type ProgramInstruction,
@@ -52,6 +53,7 @@ export function verify(program: Program): Fault[] {
   checkPhases(program, faults);
   program.instructions.forEach((instruction, i) => {
     checkRoles(instruction, i, faults);
+    checkTypes(program, instruction, i, faults);
     checkViews(program, instruction, i, faults);
     checkAliases(program, instruction, i, faults);
     checkRegions(program, instruction, i, faults);
@@ -178,6 +180,34 @@ function checkRoles(instruction: ProgramInstruction, i: number, faults: Fault[])
     );
 }
 
+/** Compute operands have the program's type, storage operands one type an instruction. */
+function checkTypes(
+  program: Program,
+  instruction: ProgramInstruction,
+  i: number,
+  faults: Fault[],
+): void {
+  const op = findOp(instruction.op);
+  let volumes: { name: string; dtype: DType } | undefined;
+  for (const { operand, buffer, position } of operandsOf(program, instruction)) {
+    const { name, element = 'storage' } = op?.operands[position] ?? { name: '', element: 'other' };
+    const { dtype } = buffer;
+    const wrong = (what: string): void => {
+      faults.push({
+        kind: 'role',
+        instruction: i,
+        buffer: operand.buffer,
+        message: `${labelOf(instruction, i)}: operand ${name} is ${dtype}, ${what}`,
+      });
+    };
+    if (element === 'compute' && dtype !== program.dtype) wrong(`not ${program.dtype}`);
+    // A copy converts.
+    if (element !== 'storage' || instruction.op === 'copy') continue;
+    volumes ??= { name, dtype };
+    if (dtype !== volumes.dtype) wrong(`${volumes.name} is ${volumes.dtype}`);
+  }
+}
+
 /** The operands that are there, with the buffer and the elements that they touch at the planned batch. */
 function operandsOf(
   program: Program,
@@ -259,7 +289,7 @@ function checkAliases(
 const writable: Record<ProgramInstruction['phase'], readonly Region[]> = {
   forward: ['arena'],
   backward: ['arena', 'gradients'],
-  update: ['arena', 'parameters', 'optimizer'],
+  update: ['arena', 'gradients', 'parameters', 'optimizer'],
   commit: ['state'],
 };
 

@@ -3,13 +3,15 @@ import { StriateError } from '../errors.js';
 import type { Access, DType } from '../program/program.js';
 
 /** Typed arrays that device memory is read into and written from. */
-export type Elements = Float32Array | Float64Array | Uint8Array | Int32Array;
+export type Elements = Float32Array | Float64Array | Uint8Array | Int32Array | Uint16Array;
 
 export const nativeDTypes: Readonly<Record<DType, NativeDType>> = {
   float32: 0,
   float64: 1,
   uint8: 2,
   int32: 3,
+  bfloat16: 4,
+  float16: 5,
 };
 
 export const nativeAccesses: Readonly<Record<Access, NativeAccess>> = {
@@ -23,6 +25,8 @@ const arrays = {
   float64: Float64Array,
   uint8: Uint8Array,
   int32: Int32Array,
+  bfloat16: Uint16Array,
+  float16: Uint16Array,
 } as const;
 
 /** The bytes of an ArrayBuffer as elements. */
