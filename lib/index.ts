@@ -62,6 +62,7 @@ export {
   type DeviceOptions,
 } from './runtime/device.js';
 export type { Tensor } from './runtime/tensor.js';
+export { fromHalf, toHalf, type HalfType } from './program/half.js';
 
 export { batches, fromArrays, fromAsyncIterable, split, subset, take } from './data/index.js';
 export type {

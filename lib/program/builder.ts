@@ -2,6 +2,7 @@ import { StriateError } from '../errors.js';
 import type { ForwardScope } from '../graph/layer.js';
 import type { Fit, Shape } from '../graph/shape.js';
 import { copy } from './copy.js';
+import { isHalf } from './half.js';
 import type {
   AttributeValues,
   OpDefinition,
@@ -12,7 +13,6 @@ import type {
 } from './op.js';
 import {
   computeTypeOf,
-  isHalf,
   storageTypeOf,
   type ComputeType,
   type Precision,

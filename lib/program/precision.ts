@@ -32,10 +32,6 @@ export function storageTypeOf(precision: Precision): StorageType {
   return precision === 'tf32' ? 'float32' : precision;
 }
 
-export function isHalf(type: string): boolean {
-  return type === 'bfloat16' || type === 'float16';
-}
-
 /** Whether a kind of device runs programs of this precision. */
 export function runsOn(precision: Precision, device: TargetDevice): boolean {
   if (precision === 'float32') return true;

@@ -36,6 +36,7 @@ export interface EagerDropout {
   sampleOffset?: number;
 }
 
+export type FloatType = 'float32' | 'float64' | 'bfloat16' | 'float16';
 export type UnaryKind = 'neg' | 'square' | 'sqrt' | 'exp' | 'log' | 'abs';
 export type BinaryKind = 'add' | 'sub' | 'mul' | 'div';
 export type ReduceKind = 'sum' | 'mean';
@@ -43,7 +44,8 @@ export type ReduceKind = 'sum' | 'mean';
 /**
  * Ops as functions: tensors in, new tensors out; shapes include the batch, volumes are
  * `[n, height, width, channels]`. Each resolves when it has run, in the order of the calls. float64
- * where an input is, float32 otherwise.
+ * where an input is; volumes have 16 bits where an input has (on CUDA devices), what is always kept in
+ * full is float32.
  *
  * They throw StriateError INVALID_ARGUMENT, INVALID_SHAPE, DISPOSED, OUT_OF_DEVICE_MEMORY.
  */
@@ -106,15 +108,15 @@ export interface EagerOps {
   reduce(x: Tensor, options: { kind: ReduceKind }): Promise<Tensor>;
   /** The gradient of `reduce`: every element is x, or x over their number. */
   broadcast(x: Tensor, options: { kind: ReduceKind; shape: readonly number[] }): Promise<Tensor>;
-  /** `alpha x + beta`; by default a copy. */
-  copy(x: Tensor, options?: { alpha?: number; beta?: number }): Promise<Tensor>;
-  fill(options: { value?: number; shape: readonly number[] }): Promise<Tensor>;
-  /** `(x scale - mean) / std` by channel; x may be uint8. */
+  /** `alpha x + beta`; by default a copy. `dtype` converts between float32 and the 16-bit types. */
+  copy(x: Tensor, options?: { alpha?: number; beta?: number; dtype?: FloatType }): Promise<Tensor>;
+  fill(options: { value?: number; shape: readonly number[]; dtype?: FloatType }): Promise<Tensor>;
+  /** `(x scale - mean) / std` by channel; x may be uint8, and `dtype` a 16-bit type. */
   normalize(
     x: Tensor,
     mean: Tensor | null | undefined,
     std: Tensor | null | undefined,
-    options?: { scale?: number },
+    options?: { scale?: number; dtype?: FloatType },
   ): Promise<Tensor>;
 
   /** With the batch's statistics, each `[c]`. */
