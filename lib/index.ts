@@ -49,6 +49,7 @@ export {
   type Initializer,
 } from './initializers/index.js';
 export type { Plan } from './program/plan.js';
+export type { Precision } from './program/precision.js';
 export type { Summary, SummaryRow } from './reports/summary.js';
 export type { ReceptiveField } from './reports/receptive-field.js';
 export { lint, printFindings, type Finding } from './reports/lint/index.js';
@@ -99,5 +100,6 @@ export type {
   TrainerMemory,
   TrainerOptions,
 } from './training/trainer.js';
+export type { LossScaleOptions, LossScaleState } from './training/loss-scale.js';
 export { readWeights, Weights, writeWeights } from './training/weights.js';
 export type { HostData, HostDType, HostTensor } from './training/weights.js';

@@ -22,6 +22,7 @@ export type Category =
   | 'state'
   | 'activations'
   | 'activationGradients'
+  | 'weightCopies'
   | 'workspace'
   | 'input';
 
@@ -115,6 +116,7 @@ export interface Program {
   kind: 'train' | 'evaluate' | 'infer' | 'external';
   /** The planned batch; a run may have any n from 1 to this. */
   batch: number;
+  /** Of parameters, sums, statistics and losses. */
   dtype: 'float32' | 'float64';
   buffers: ProgramBuffer[];
   instructions: ProgramInstruction[];

@@ -298,7 +298,7 @@ function checkAliases(
 const writable: Record<ProgramInstruction['phase'], readonly Region[]> = {
   forward: ['arena'],
   backward: ['arena', 'gradients'],
-  update: ['arena', 'parameters', 'optimizer'],
+  update: ['arena', 'gradients', 'parameters', 'optimizer'],
   commit: ['state'],
 };
 

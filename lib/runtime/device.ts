@@ -3,6 +3,7 @@ import type { NativeDevice } from '../../typings/native.js';
 import { StriateError } from '../errors.js';
 import type { TargetDevice } from '../program/op.js';
 import { parseBytes } from '../program/plan.js';
+import type { Precision } from '../program/precision.js';
 import type { DType } from '../program/program.js';
 import { addon } from './addon.js';
 import { cudaState, findCudaLibrary } from './cuda.js';
@@ -24,7 +25,7 @@ export interface DeviceOptions {
    */
   instructionSet?: string;
   /** For `'auto'`: a device that computes in this; default `'float32'`. */
-  precision?: 'float32' | 'float64';
+  precision?: Precision;
 }
 
 /** What a device holds, in bytes. */

@@ -81,6 +81,7 @@ constexpr int kMaxOperands = 10;
 struct OpInfo {
   const char* name;
   Operand operands[kMaxOperands];
+  bool clearsCommit = false;  // writes control.commit
 };
 
 constexpr int operandCount(const OpInfo& op) {
