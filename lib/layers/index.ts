@@ -12,6 +12,7 @@ export { dropout, type DropoutOptions } from './dropout.js';
 export { flatten } from './flatten.js';
 export { globalAvgPool2d } from './global-avg-pool2d.js';
 export { globalMaxPool2d } from './global-max-pool2d.js';
+export { groupNorm, type GroupNormOptions } from './group-norm.js';
 export { l2Pool2d } from './l2-pool2d.js';
 export { localResponseNorm, type LocalResponseNormOptions } from './local-response-norm.js';
 export { maxPool2d } from './max-pool2d.js';

@@ -27,6 +27,11 @@ export interface EagerBatchNorm {
   momentum?: number;
 }
 
+export interface EagerGroupNorm {
+  groups: number;
+  epsilon?: number;
+}
+
 export interface EagerLocalResponseNorm {
   size: number;
   alpha?: number;
@@ -154,6 +159,30 @@ export interface EagerOps {
     variance: Tensor,
     dy: Tensor,
     options?: EagerBatchNorm,
+  ): Promise<{ dx: Tensor; dgamma: Tensor; dbeta: Tensor }>;
+  /** Of `batchNormInference`, whose statistics are constants. */
+  batchNormFrozenBackward(
+    x: Tensor,
+    gamma: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    dy: Tensor,
+    options?: EagerBatchNorm,
+  ): Promise<{ dx: Tensor; dgamma: Tensor; dbeta: Tensor }>;
+
+  groupNorm(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    options: EagerGroupNorm,
+  ): Promise<{ y: Tensor; groupMean: Tensor; groupVariance: Tensor }>;
+  groupNormBackward(
+    x: Tensor,
+    gamma: Tensor,
+    groupMean: Tensor,
+    groupVariance: Tensor,
+    dy: Tensor,
+    options: EagerGroupNorm,
   ): Promise<{ dx: Tensor; dgamma: Tensor; dbeta: Tensor }>;
 
   softmax(x: Tensor): Promise<Tensor>;
