@@ -6,7 +6,7 @@ import { Builder } from './builder.js';
 import { checkFinite } from './check-finite.js';
 import { differentiate, type Seed } from './differentiate.js';
 import { fuseConvRelu, placeConcats, runInPlace } from './fuse.js';
-import { lower, type InputDType, type NetworkDescription } from './lower.js';
+import { lower, type InputDType, type LoweredNetwork, type NetworkDescription } from './lower.js';
 import { defaultPreprocess, type Preprocess } from './preprocess.js';
 import { bytesOf, type Program } from './program.js';
 import { prune } from './prune.js';
@@ -58,7 +58,8 @@ export interface InferenceOptions extends CompileOptions {
  *
  * Inputs are `images` and `target` (with `loss: 'external'`: `images` and `dy`), the output is
  * `statistics` (lossSum, count, top1, top5) or `loss` (a number), by the form of the loss; `output`
- * with `loss: 'external'`.
+ * with `loss: 'external'`. Auxiliary outputs of the network take the same target; their losses are outputs
+ * from `statistics2` or `loss2` on.
  *
  * @throws StriateError `INVALID_ARGUMENT` for a batch that is not a positive whole number, a network
  *   with several outputs, nothing to train, or a misfit of target and loss.
@@ -69,15 +70,18 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
     throw new StriateError('INVALID_ARGUMENT', 'the optimizer is missing, or is not one', {
       remedy: 'give sgd({ learningRate: 0.01, momentum: 0.9 }), for example',
     });
-  const output = oneOutput(lowered(builder, network, options, 'train'));
+  const { outputs, auxiliary } = lowered(builder, network, options, 'train');
+  const output = oneOutput(outputs);
   const isFrozen = (name: string): boolean =>
-    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0);
+    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0) ||
+    options.optimizer.settingsOf(name).frozen;
   const { loss } = options;
-  const seed =
-    loss === 'external' ? externalSeed(builder, output) : lossSeed(builder, loss, output, 'train');
+  const heads = [{ output, weight: 1 }, ...auxiliary];
+  const seeds =
+    loss === 'external' ? externalSeeds(builder, heads) : lossSeeds(builder, loss, heads, 'train');
 
   const homes = gradientHomes(builder, isFrozen);
-  const finished = differentiate(builder, seed, homes);
+  const finished = differentiate(builder, seeds, homes);
   const names = new Map([...builder.parameters].map(([name, t]) => [t, name]));
   const trained = new Set(finished.map((t) => names.get(t)!));
   const entries = slabEntries(builder, (name) => trained.has(name));
@@ -91,13 +95,8 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   const slabs = new Slabs(builder, layout);
   const commits = builder.commits.filter((step) => !writesFrozen(step, builder, isFrozen));
   checkCommits(builder, commits);
-  emitUpdate(
-    builder,
-    slabs,
-    options.optimizer,
-    layout,
-    loss === 'external' ? undefined : seed.tensor,
-  );
+  const losses = loss === 'external' ? [] : seeds.map(({ tensor }) => tensor);
+  emitUpdate(builder, slabs, options.optimizer, layout, losses);
   builder.steps.push(...commits);
   return finish(builder, options, {
     kind: loss === 'external' ? 'external' : 'train',
@@ -119,8 +118,8 @@ export function compileEvaluation(
   options: EvaluationOptions,
 ): Program {
   const builder = newBuilder(options);
-  const output = oneOutput(lowered(builder, network, options, 'infer'));
-  lossSeed(builder, options.loss, output, 'infer');
+  const output = oneOutput(lowered(builder, network, options, 'infer').outputs);
+  lossSeeds(builder, options.loss, [{ output, weight: 1 }], 'infer');
   if (options.logits === true) builder.output('logits', output);
   return finishShared(builder, options, 'evaluate');
 }
@@ -133,7 +132,7 @@ export function compileEvaluation(
  */
 export function compileInference(network: NetworkDescription, options: InferenceOptions): Program {
   const builder = newBuilder(options);
-  lowered(builder, network, options, 'infer').forEach((t, i) => {
+  lowered(builder, network, options, 'infer').outputs.forEach((t, i) => {
     builder.output(i === 0 ? 'output' : `output${i + 1}`, t);
   });
   return finishShared(builder, options, 'infer');
@@ -167,10 +166,10 @@ function lowered(
   network: NetworkDescription,
   options: CompileOptions,
   mode: 'train' | 'infer',
-): readonly Tensor[] {
+): LoweredNetwork {
   const inputDtype = options.inputDtype ?? builder.dtype;
   const preprocess = options.preprocess ?? defaultPreprocess(inputDtype);
-  return lower(builder, network, { mode, inputDtype, preprocess }).outputs;
+  return lower(builder, network, { mode, inputDtype, preprocess });
 }
 
 function oneOutput(outputs: readonly Tensor[]): Tensor {
@@ -186,32 +185,48 @@ function oneOutput(outputs: readonly Tensor[]): Tensor {
   return output;
 }
 
-function lossSeed(builder: Builder, loss: Loss, output: Tensor, mode: 'train' | 'infer'): Seed {
+/** An output that is trained, and what its loss counts. */
+type Head = LoweredNetwork['auxiliary'][number];
+
+/** The loss of every head, against one target. */
+function lossSeeds(
+  builder: Builder,
+  loss: Loss,
+  heads: readonly Head[],
+  mode: 'train' | 'infer',
+): Seed[] {
   if (typeof (loss as Partial<Loss> | undefined)?.forward !== 'function')
     throw new StriateError('INVALID_ARGUMENT', 'the loss is missing, or is not one', {
       remedy:
         "give softmaxCrossEntropy(), customLoss((y, target) => ...), or 'external' for training",
     });
-  const { shape, dtype } = loss.target(output.shape);
+  const { shape, dtype } = loss.target(heads[0]!.output.shape);
   const target = builder.input('target', shape, dtype === 'int32' ? 'int32' : builder.dtype);
-  const scope = builder.forwardScope({
-    layer: 'loss',
-    mode,
-    fit: 'exact',
-    outputShape: [],
+  return heads.map(({ output, weight }, i) => {
+    const number = i === 0 ? '' : String(i + 1);
+    const scope = builder.forwardScope({
+      layer: `loss${number}`,
+      mode,
+      fit: 'exact',
+      outputShape: [],
+    });
+    const { loss: tensor, form } = loss.forward(scope, output, target);
+    builder.output(`${form === 'statistics' ? 'statistics' : 'loss'}${number}`, tensor);
+    return { form, tensor, weight };
   });
-  const { loss: tensor, form } = loss.forward(scope, output, target);
-  builder.output(form === 'statistics' ? 'statistics' : 'loss', tensor);
-  return { form, tensor };
 }
 
-function externalSeed(builder: Builder, output: Tensor): Seed {
+function externalSeeds(builder: Builder, heads: readonly Head[]): Seed[] {
+  const { output } = heads[0]!;
+  if (heads.length > 1)
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      'an external loss has the gradient by the output alone, the network has auxiliary outputs',
+      { remedy: 'train network.withoutAuxiliary(), or give a loss' },
+    );
   builder.output('output', output);
-  return {
-    form: 'external',
-    tensor: output,
-    gradient: builder.input('dy', output.shape, builder.dtype),
-  };
+  const gradient = builder.input('dy', output.shape, builder.dtype);
+  return [{ form: 'external', tensor: output, gradient }];
 }
 
 /** Memory for the gradient of every parameter that may learn. */
@@ -293,16 +308,20 @@ function emitUpdate(
   slabs: Slabs,
   optimizer: Optimizer,
   layout: Layout,
-  loss: Tensor | undefined,
+  losses: readonly Tensor[],
 ): void {
   const place = { layer: 'optimizer', phase: 'update' as const };
   const gradients = slabs.trained('gradients');
+  const [loss, ...auxiliary] = losses;
   builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
+  for (const tensor of auxiliary)
+    builder.emit(checkFinite, { reserved: 0 }, { gradients: tensor, loss: undefined }, place);
   const { rows, bytes } = segmentTable(layout, (name) => optimizer.settingsOf(name));
   const segments = builder.constant('segments', 'int32', [rows, 4], bytes);
   optimizer.emit({
     gradients,
     segments,
+    clip: undefined,
     parameters: slabs.trained('parameters'),
     slot: (name) => slabs.trained('optimizer', name),
     emit: (op, attributes, operands) => {

@@ -20,6 +20,8 @@ export interface NetworkDescription {
   }[];
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  /** Outputs that only training has. */
+  readonly auxiliary?: readonly { readonly output: number; readonly weight: number }[];
   readonly fit: Fit;
   parameters(): readonly {
     readonly name: string;
@@ -33,6 +35,8 @@ export type InputDType = 'uint8' | 'float32' | 'float64';
 
 export interface LoweredNetwork {
   readonly outputs: readonly Tensor[];
+  /** Empty for inference. */
+  readonly auxiliary: readonly { readonly output: Tensor; readonly weight: number }[];
 }
 
 /** Emits the forward pass: input normalisation, then each layer in order. */
@@ -76,7 +80,11 @@ export function lower(
     });
     values.set(node.id, definition.forward(scope, node.inputs.map(valueOf), layerOptions));
   }
-  return { outputs: network.outputs.map(valueOf) };
+  const auxiliary = options.mode === 'train' ? (network.auxiliary ?? []) : [];
+  return {
+    outputs: network.outputs.map(valueOf),
+    auxiliary: auxiliary.map(({ output, weight }) => ({ output: valueOf(output), weight })),
+  };
 }
 
 /** The staged images, brought to the compute type; used as they are where nothing would change. */

@@ -53,3 +53,16 @@ export function sumsOf(
   const [sum = NaN, count = 0, top1 = 0, top5 = 0] = Array.from(statistics);
   return { loss: sum, count, top1, top5 };
 }
+
+/** The mean loss of each auxiliary output, without its weight. */
+export function auxiliaryLosses(
+  outputs: Readonly<Record<string, ArrayLike<number> | undefined>>,
+  count: number,
+): number[] {
+  return Array.from({ length: count }, (_, i) => {
+    const statistics = outputs[`statistics${i + 2}`];
+    if (!statistics) return outputs[`loss${i + 2}`]?.[0] ?? NaN;
+    const [sum = NaN, samples = 0] = Array.from(statistics);
+    return sum / samples;
+  });
+}

@@ -17,7 +17,7 @@ import { digestOf } from './digest.js';
 import { checkFits, evaluateSet } from './evaluate.js';
 import { Fit, type FitOptions, type Learner } from './fit.js';
 import { copyOf, countImages, imageType, type Images } from './images.js';
-import { sumsOf, type Metrics, type StepSums } from './metrics.js';
+import { auxiliaryLosses, sumsOf, type Metrics, type StepSums } from './metrics.js';
 import { Mutex } from './mutex.js';
 import { Predictor } from './predictor.js';
 import { Programs, type TrainingSettings } from './programs.js';
@@ -40,8 +40,10 @@ type DataMark = Partial<Pick<Batch, 'epoch' | 'sample' | 'last' | 'indices' | 's
 export interface StepResult {
   /** Steps completed, this one included. */
   step: number;
-  /** Mean over the samples that count. */
+  /** Mean over the samples that count; of the network's output alone. */
   loss: number;
+  /** Mean loss of each auxiliary output, without its weight; only where the network has some. */
+  auxiliary?: readonly number[];
   /** Fraction; NaN for losses without classes. */
   accuracy: number;
   /** Samples that count. */
@@ -233,10 +235,14 @@ export class Trainer implements Learner, AsyncDisposable {
     return this.#lock.run(async () => {
       this.#checkOpen();
       const executable = this.#stageBatch(0, own, n);
-      const { learningRate, loss, count, top1 } = await this.#run(executable, 0, n, own);
+      const sums = await this.#run(executable, 0, n, own);
+      const { learningRate, loss, count, top1, auxiliary } = sums;
       this.#began = { epoch: this.#position.epoch, step: this.#steps };
       const accuracy = this.classCount === undefined ? NaN : top1 / count;
-      return { step: this.#steps, loss: loss / count, accuracy, count, learningRate };
+      return {
+        ...{ step: this.#steps, loss: loss / count, accuracy, count, learningRate },
+        ...(auxiliary.length === 0 ? {} : { auxiliary }),
+      };
     });
   }
 
@@ -414,7 +420,7 @@ export class Trainer implements Learner, AsyncDisposable {
     slot: 0 | 1,
     n: number,
     data: DataMark,
-  ): Promise<StepSums & { learningRate: number }> {
+  ): Promise<StepSums & { learningRate: number; auxiliary: number[] }> {
     this.#checkOpen();
     if ('stepsPerEpoch' in data) this.#stepsPerEpoch = data.stepsPerEpoch;
     const learningRate = this.#learningRate();
@@ -424,7 +430,8 @@ export class Trainer implements Learner, AsyncDisposable {
     if (!committed) throw notFinite(this.#steps + 1, sums.loss / sums.count);
     this.#steps++;
     this.#movePosition(data, n);
-    return { ...sums, learningRate };
+    const auxiliary = auxiliaryLosses(outputs, this.network.auxiliary.length);
+    return { ...sums, learningRate, auxiliary };
   }
 
   #movePosition({ epoch, sample, last }: DataMark, n: number): void {
