@@ -14,6 +14,7 @@ export { flatten } from './flatten.js';
 export { gelu, type GeluOptions } from './gelu.js';
 export { globalAvgPool2d } from './global-avg-pool2d.js';
 export { globalMaxPool2d } from './global-max-pool2d.js';
+export { groupNorm, type GroupNormOptions } from './group-norm.js';
 export { hardSigmoid } from './hard-sigmoid.js';
 export { hardSwish } from './hard-swish.js';
 export { l2Pool2d } from './l2-pool2d.js';

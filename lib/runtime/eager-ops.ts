@@ -32,6 +32,11 @@ export interface EagerBatchNorm {
   momentum?: number;
 }
 
+export interface EagerGroupNorm {
+  groups: number;
+  epsilon?: number;
+}
+
 export interface EagerLocalResponseNorm {
   size: number;
   alpha?: number;
@@ -212,6 +217,30 @@ export interface EagerOps {
     variance: Tensor,
     dy: Tensor,
     options?: EagerBatchNorm,
+  ): Promise<{ dx: Tensor; dgamma: Tensor; dbeta: Tensor }>;
+  /** Of `batchNormInference`, whose statistics are constants. */
+  batchNormFrozenBackward(
+    x: Tensor,
+    gamma: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    dy: Tensor,
+    options?: EagerBatchNorm,
+  ): Promise<{ dx: Tensor; dgamma: Tensor; dbeta: Tensor }>;
+
+  groupNorm(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    options: EagerGroupNorm,
+  ): Promise<{ y: Tensor; groupMean: Tensor; groupVariance: Tensor }>;
+  groupNormBackward(
+    x: Tensor,
+    gamma: Tensor,
+    groupMean: Tensor,
+    groupVariance: Tensor,
+    dy: Tensor,
+    options: EagerGroupNorm,
   ): Promise<{ dx: Tensor; dgamma: Tensor; dbeta: Tensor }>;
 
   softmax(x: Tensor): Promise<Tensor>;
