@@ -22,7 +22,10 @@ export { locallyConnected2d, type LocallyConnected2dOptions } from './locally-co
 export { localResponseNorm, type LocalResponseNormOptions } from './local-response-norm.js';
 export { leakyRelu, type LeakyReluOptions } from './leaky-relu.js';
 export { maxPool2d } from './max-pool2d.js';
+export { maxout, type MaxoutOptions } from './maxout.js';
 export { mul } from './mul.js';
+export { multiply } from './multiply.js';
+export { prelu, type PreluOptions } from './prelu.js';
 export { mean, sum } from './reduce.js';
 export { relu } from './relu.js';
 export { relu6 } from './relu6.js';

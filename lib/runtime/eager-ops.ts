@@ -176,6 +176,19 @@ export interface EagerOps {
   ): Promise<Tensor>;
   unary(x: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
   unaryBackward(x: Tensor, y: Tensor, dy: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
+  /** w `[c]`, or `[1]` for one slope. */
+  prelu(x: Tensor, w: Tensor): Promise<Tensor>;
+  preluBackward(x: Tensor, w: Tensor, dy: Tensor): Promise<{ dx: Tensor; dw: Tensor }>;
+  /** With `switches: true` also the winner's place in each group, which the gradient needs. */
+  maxout(
+    x: Tensor,
+    options: { pieces: number; switches: true },
+  ): Promise<{ y: Tensor; switches: Tensor }>;
+  maxout(x: Tensor, options: { pieces: number; switches?: false }): Promise<Tensor>;
+  maxoutBackward(dy: Tensor, switches: Tensor, options: { pieces: number }): Promise<Tensor>;
+  /** x `[n, h, w, c]`, gate `[n, 1, 1, c]`. */
+  gate(x: Tensor, gate: Tensor): Promise<Tensor>;
+  gateBackward(x: Tensor, gate: Tensor, dy: Tensor): Promise<{ dx: Tensor; dgate: Tensor }>;
   /** b has a's shape, or is one number (shape `[]`). */
   binary(a: Tensor, b: Tensor, options: { kind: BinaryKind }): Promise<Tensor>;
   dropout(x: Tensor, options: EagerDropout): Promise<Tensor>;

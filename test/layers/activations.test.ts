@@ -11,6 +11,8 @@ import {
   hardSigmoid,
   hardSwish,
   leakyRelu,
+  maxout,
+  prelu,
   relu6,
   sigmoid,
   silu,
@@ -99,5 +101,57 @@ describe('activations', () => {
     const net = network(x, gelu()(silu()(gelu()(x))));
     expect(net.nodes.map(({ name }) => name)).to.deep.equal(['input1', 'gelu1', 'silu1', 'gelu2']);
     expect(net.summary().rows.map(({ flops }) => flops)).to.deep.equal([0, 60, 60, 60]);
+  });
+});
+
+describe('prelu', () => {
+  it('has a slope for each channel, or one', () => {
+    const specs = (layer: Layer): unknown[] =>
+      sequential([4, 4, 6], [layer])
+        .parameters()
+        .map(({ name, spec }) => [name, spec.shape, spec.init, spec.trainable]);
+    const init = (value: number): object => ({ kind: 'constant', value });
+    expect(specs(prelu())).to.deep.equal([['prelu1.w', [6], init(0.25), true]]);
+    expect(specs(prelu({ init: 0.1, shared: true }))).to.deep.equal([
+      ['prelu1.w', [1], init(0.1), true],
+    ]);
+    expect(thrown(() => prelu({ shared: 1 } as object)).message).to.contain('prelu: shared is 1');
+    expect(thrown(() => prelu({ init: Infinity })).code).to.equal('INVALID_ARGUMENT');
+  });
+
+  it('asks for the gradients that somebody needs', () => {
+    const net = sequential([5], [prelu({ shared: true }), dense({ units: 2 }), prelu()]);
+    const program = compileTraining(net, {
+      ...{ batch: 2, loss: softmaxCrossEntropy(), optimizer: sgd({ learningRate: 0.1 }) },
+    });
+    const [last, first] = program.instructions
+      .filter(({ op }) => op === 'preluBackward')
+      .map(({ operands }) => operands.map((operand) => operand !== null));
+    // x, w, dy, dx, dw, workspace
+    expect(last).to.deep.equal([true, true, true, true, true, true]);
+    expect(first).to.deep.equal([true, true, true, false, true, true]);
+  });
+});
+
+describe('maxout', () => {
+  it('makes one channel of several and keeps the winners for training alone', () => {
+    const train = recordForward(maxout({ pieces: 3 }), [[4, 4, 6]]);
+    expect(train.output.shape).to.deep.equal([4, 4, 2]);
+    expect(train.instructions[0]!.attributes).to.deep.equal({ pieces: 3 });
+    expect(train.instructions[0]!.operands.switches!.dtype).to.equal('uint8');
+    const infer = recordForward(maxout({ pieces: 2 }), [[6]], { mode: 'infer' });
+    expect(infer.output.shape).to.deep.equal([3]);
+    expect(infer.instructions[0]!.operands.switches).to.equal(undefined);
+  });
+
+  it('refuses channels that are no groups, and numbers of pieces that are none', () => {
+    const error = thrown(() => sequential([4, 4, 5], [maxout({ pieces: 2 })]));
+    expect(error.code).to.equal('INVALID_SHAPE');
+    expect(error.message).to.contain('maxout1: the channels of 4x4x5 are no groups of 2');
+    for (const pieces of [1, 2.5, 257, '2'])
+      expect(thrown(() => maxout({ pieces } as { pieces: number })).remedy).to.contain('2 to 256');
+    expect(thrown(() => maxout({} as { pieces: number })).message).to.contain(
+      "needs the option 'pieces'",
+    );
   });
 });
