@@ -6,7 +6,9 @@ export { avgPool2d, type AvgPool2dOptions } from './avg-pool2d.js';
 export { batchNorm, type BatchNormOptions } from './batch-norm.js';
 export { concat } from './concat.js';
 export { conv2d, type Conv2dOptions } from './conv2d.js';
+export { convTranspose2d, type ConvTranspose2dOptions } from './conv-transpose2d.js';
 export { dense, type DenseOptions } from './dense.js';
+export { depthwiseConv2d, type DepthwiseConv2dOptions } from './depthwise-conv2d.js';
 export { div } from './div.js';
 export { dropout, type DropoutOptions } from './dropout.js';
 export { flatten } from './flatten.js';
@@ -16,9 +18,19 @@ export { l2Pool2d } from './l2-pool2d.js';
 export { locallyConnected2d, type LocallyConnected2dOptions } from './locally-connected2d.js';
 export { maxPool2d } from './max-pool2d.js';
 export { mul } from './mul.js';
+export {
+  crop2d,
+  pad2d,
+  zeroPad2d,
+  type Crop2dOptions,
+  type Pad2dOptions,
+  type PadMode,
+  type ZeroPad2dOptions,
+} from './pad2d.js';
 export { mean, sum } from './reduce.js';
 export { relu } from './relu.js';
 export { reshape } from './reshape.js';
 export { sub } from './sub.js';
 export { abs, exp, log, neg, sqrt, square } from './unary.js';
+export { upsample2d, type Upsample2dOptions, type UpsampleMode } from './upsample2d.js';
 export type { PoolOptions } from './pooling.js';
