@@ -85,6 +85,14 @@ export const pair: OptionRule<readonly [number, number]> = {
   },
 };
 
+/** The same with zero allowed. */
+export const natural: OptionRule<readonly [number, number]> = {
+  read(value, where) {
+    const [h, w] = pairOf(value, where, 0);
+    return [h, w];
+  },
+};
+
 export const padding: OptionRule<Sides | 'same'> = {
   read(value, where) {
     if (value === 'same' || value === 'valid') return toSides(value);
@@ -118,6 +126,18 @@ export const fit: OptionRule<Fit> = {
     throw invalid(`${where} is ${describe(value)}`, `Give 'exact', 'crop' or 'pad'.`);
   },
 };
+
+/** One of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): OptionRule<T> {
+  return {
+    read(value, where) {
+      const found = words.find((word) => word === value);
+      if (found !== undefined) return found;
+      const list = words.map((word) => `'${word}'`).join(', ');
+      throw invalid(`${where} is ${describe(value)}`, `Give one of ${list}.`);
+    },
+  };
+}
 
 export const initializer: OptionRule<Initializer> = { read: readInitializer };
 

@@ -2,10 +2,9 @@ import { ShapeError } from '../errors.js';
 import { defineLayer, type NamedOptions } from '../graph/define-layer.js';
 import type { Layer } from '../graph/layer.js';
 import {
-  describe,
   flag,
   initializer,
-  invalid,
+  oneOf,
   optional,
   pair,
   positive,
@@ -54,18 +53,6 @@ interface Convolution extends Placement {
   readonly dilation: readonly [number, number];
   readonly groups: number;
   readonly algorithm: ConvAlgorithm;
-}
-
-/** One of a few words. */
-function oneOf<T extends string>(words: readonly T[]): { read(value: unknown, where: string): T } {
-  return {
-    read(value, where) {
-      const found = words.find((word) => word === value);
-      if (found !== undefined) return found;
-      const list = words.map((word) => `'${word}'`).join(', ');
-      throw invalid(`${where} is ${describe(value)}`, `Give one of ${list}.`);
-    },
-  };
 }
 
 const convolutionRules: OptionRules<Convolution> = {
@@ -287,6 +274,17 @@ export const convBackwardDataOp = defineOp({
   eager: {
     attributes: (shapes, options) => dataCall(shapes, options).attributes,
     outputs: (shapes, _attributes, options) => ({ dx: { shape: dataCall(shapes, options).dx } }),
+  },
+  // As a forward pass it is a transposed convolution: x and y change places.
+  backward(g) {
+    const x = g.gradientOf('dx');
+    if (x === undefined) return;
+    g.contribute(['w'], ({ w: dw }) => {
+      g.emit(convBackwardFilterOp, g.attributes, { x, dy: g.operand('dy'), dw });
+    });
+    g.contribute(['dy'], ({ dy: y }) => {
+      g.emit(convOp, g.attributes, { x, w: g.operand('w'), y });
+    });
   },
 });
 

@@ -6,7 +6,9 @@ export { avgPool2d, type AvgPool2dOptions } from './avg-pool2d.js';
 export { batchNorm, type BatchNormOptions } from './batch-norm.js';
 export { concat } from './concat.js';
 export { conv2d, type Conv2dOptions } from './conv2d.js';
+export { convTranspose2d, type ConvTranspose2dOptions } from './conv-transpose2d.js';
 export { dense, type DenseOptions } from './dense.js';
+export { depthwiseConv2d, type DepthwiseConv2dOptions } from './depthwise-conv2d.js';
 export { div } from './div.js';
 export { dropout, type DropoutOptions } from './dropout.js';
 export { elu, type EluOptions } from './elu.js';
@@ -26,6 +28,15 @@ export { maxout, type MaxoutOptions } from './maxout.js';
 export { mul } from './mul.js';
 export { multiply } from './multiply.js';
 export { prelu, type PreluOptions } from './prelu.js';
+export {
+  crop2d,
+  pad2d,
+  zeroPad2d,
+  type Crop2dOptions,
+  type Pad2dOptions,
+  type PadMode,
+  type ZeroPad2dOptions,
+} from './pad2d.js';
 export { mean, sum } from './reduce.js';
 export { relu } from './relu.js';
 export { relu6 } from './relu6.js';
@@ -36,4 +47,5 @@ export { softplus, type SoftplusOptions } from './softplus.js';
 export { sub } from './sub.js';
 export { tanh } from './tanh.js';
 export { abs, exp, log, neg, sqrt, square } from './unary.js';
+export { upsample2d, type Upsample2dOptions, type UpsampleMode } from './upsample2d.js';
 export type { PoolOptions } from './pooling.js';

@@ -1,4 +1,6 @@
-import type { Fit, Padding, Pair } from '../graph/shape.js';
+import type { Fit, Padding, Pair, Sides } from '../graph/shape.js';
+import type { PadMode } from '../layers/pad2d.js';
+import type { UpsampleMode } from '../layers/upsample2d.js';
 import type { Tensor } from './tensor.js';
 
 /** Where the windows of a convolution or pooling lie; as in the layers. */
@@ -20,6 +22,16 @@ export interface EagerLocal extends EagerWindows {
 
 export interface EagerPooling extends EagerWindows {
   size: Pair;
+}
+
+export interface EagerPadding {
+  padding: Pair | Partial<Sides>;
+  mode?: PadMode;
+}
+
+export interface EagerResizing {
+  mode?: UpsampleMode;
+  alignCorners?: boolean;
 }
 
 /** Height and width of the forward pass's input. */
@@ -164,6 +176,14 @@ export interface EagerOps {
     options: EagerLocalResponseNorm,
   ): Promise<Tensor>;
 
+  pad2d(x: Tensor, options: EagerPadding & { value?: number }): Promise<Tensor>;
+  pad2dBackward(dy: Tensor, options: EagerPadding): Promise<Tensor>;
+  /** Exactly one of `scale` and `size`. */
+  resize2d(x: Tensor, options: EagerResizing & { scale?: Pair; size?: Pair }): Promise<Tensor>;
+  resize2dBackward(dy: Tensor, options: EagerResizing & InputSize): Promise<Tensor>;
+
+  /** x `[n, h, w, c]`, b `[c]`. */
+  addBias(x: Tensor, b: Tensor): Promise<Tensor>;
   relu(x: Tensor): Promise<Tensor>;
   reluBackward(y: Tensor, dy: Tensor): Promise<Tensor>;
   activation(x: Tensor, options: EagerActivation): Promise<Tensor>;

@@ -109,6 +109,31 @@ describe('eager forms', () => {
     ]);
   });
 
+  it('padding, resizing and their gradients agree on shapes', () => {
+    const x = [2, 4, 5, 3];
+    const padding = { top: 1, left: 2, right: 3 };
+    const y = eager('pad2d', { x }, { padding, mode: 'reflect' }).shapes.y;
+    expect(y).to.deep.equal([2, 5, 10, 3]);
+    expect(eager('pad2dBackward', { dy: y }, { padding, mode: 'reflect' })).to.deep.equal({
+      attributes: { padTop: 1, padLeft: 2, padBottom: 0, padRight: 3, mode: 1, value: 0 },
+      shapes: { dx: x },
+    });
+    expect(
+      thrown(() => eager('pad2dBackward', { dy: [1, 2, 2, 1] }, { padding: 1 })).code,
+    ).to.equal('INVALID_SHAPE');
+    expect(thrown(() => eager('pad2d', { x }, { padding: 'same' })).code).to.equal(
+      'INVALID_ARGUMENT',
+    );
+    const large = eager('resize2d', { x }, { scale: [2, 3], mode: 'bilinear' });
+    expect(large).to.deep.equal({ attributes: { mode: 1 }, shapes: { y: [2, 8, 15, 3] } });
+    expect(
+      eager('resize2dBackward', { dy: large.shapes.y }, { inputSize: [4, 5], mode: 'bilinear' }),
+    ).to.deep.equal({ attributes: { mode: 1 }, shapes: { dx: x } });
+    expect(eager('resize2d', { x }, { size: 3 }).shapes.y).to.deep.equal([2, 3, 3, 3]);
+    expect(thrown(() => eager('resize2d', { x })).message).to.contain('scale or size');
+    expect(eager('addBias', { x, b: [3] }).shapes).to.deep.equal({ y: x });
+  });
+
   it('kinds are names', () => {
     expect(eager('unary', { x: [3] }, { kind: 'log' }).attributes).to.deep.equal({ kind: 4 });
     expect(eager('binary', { a: [3], b: [] }, { kind: 'div' }).shapes).to.deep.equal({ y: [3] });

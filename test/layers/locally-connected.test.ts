@@ -71,7 +71,7 @@ describe('locallyConnected2d', () => {
     weights.set('c.b', { dtype: 'float32', shape: [3, 3, 4], data: new Float32Array(36) });
     await using local = await net.trainer({ ...settings, weights });
     const [a, b] = [await shared.predict(images), await local.predict(images)];
-    a.data.forEach((value, i) => expect(b.data[i]).to.be.closeTo(Number(value), 1e-5));
+    a.data.forEach((value, i) => expect(b.data[i]).to.be.closeTo(value, 1e-5));
   });
 
   it('learns', async () => {
