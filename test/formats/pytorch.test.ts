@@ -103,9 +103,7 @@ describe('weights of torchvision', () => {
     expect(thrown(at('conv1.weight', [64, 147])).code).to.equal('INVALID_FORMAT');
     expect(thrown(at('bn1.weight', [32])).code).to.equal('INVALID_FORMAT');
     expect(thrown(at('fc.weight', [10, 256])).code).to.equal('INVALID_FORMAT');
-    expect(thrown(at('bn1.weight', [64], new Int32Array(64))).message).to.match(
-      /bn1.weight holds/,
-    );
+    expect(thrown(at('bn1.weight', [64], new Int32Array(64))).message).to.match(/bn1.weight holds/);
     expect(at('fc.weight', [37, 512])().get('head.w')!.shape).to.deep.equal([512, 37]);
   });
 
