@@ -49,6 +49,7 @@ export {
   type Initializer,
 } from './initializers/index.js';
 export type { Plan } from './program/plan.js';
+export type { Precision } from './program/precision.js';
 export type { Summary, SummaryRow } from './reports/summary.js';
 export type { ReceptiveField } from './reports/receptive-field.js';
 export { lint, printFindings, type Finding } from './reports/lint/index.js';
@@ -64,6 +65,7 @@ export {
   type DeviceOptions,
 } from './runtime/device.js';
 export type { Tensor } from './runtime/tensor.js';
+export { fromHalf, toHalf, type HalfType } from './program/half.js';
 
 export { batches, fromArrays, fromAsyncIterable, split, subset, take } from './data/index.js';
 export type {
@@ -99,5 +101,6 @@ export type {
   TrainerOptions,
 } from './training/trainer.js';
 export { fromPytorch, toPytorch, type PytorchOptions } from './formats/pytorch.js';
+export type { LossScaleOptions, LossScaleState } from './training/loss-scale.js';
 export { readWeights, Weights, writeWeights } from './training/weights.js';
 export type { HostData, HostDType, HostTensor } from './training/weights.js';

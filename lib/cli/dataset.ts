@@ -1,22 +1,34 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   cifar10,
   cifar100,
   fashionMnist,
+  imageFolder,
   mnist,
+  randomHorizontalFlip,
+  randomResizedCrop,
   synthetic,
+  type ImageFolderOptions,
   type TrainAndTest,
 } from '../data/index.js';
+import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
 import { endsOf } from '../training/setup.js';
 
-/** What `--data` may name. */
+/** What `--data` may name besides a folder. */
 export const dataNames = ['mnist', 'fashion-mnist', 'cifar10', 'cifar100', 'synthetic'] as const;
 
-export type DataName = (typeof dataNames)[number];
+/** Folders of the images that a run is tested on, the first that there is. */
+const testFolders = ['val', 'validation', 'test'];
 
-/** Opens a set; synthetic images are made to fit the network. */
+export function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** Opens a set; images from a folder, and synthetic ones, are made to fit the network. */
 export async function openData(
-  name: DataName,
+  name: string,
   dataDir: string | undefined,
   network: Network,
 ): Promise<TrainAndTest> {
@@ -34,7 +46,36 @@ export async function openData(
       return cifar100(folder);
     case 'synthetic':
       return syntheticFor(network);
+    default:
+      return imagesIn(name, network);
   }
+}
+
+async function imagesIn(folder: string, network: Network): Promise<TrainAndTest> {
+  const { input } = endsOf(network);
+  const [height, width, channels] = input;
+  if (input.length !== 3 || (channels !== 1 && channels !== 3))
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      `the network takes no images: [${input.join(', ')}]`,
+      {
+        remedy: 'Images are [height, width, 3], or 1 for grey.',
+      },
+    );
+  const size = [height!, width!] as const;
+  const options: ImageFolderOptions = { size, channels };
+  const names = testFolders.find((part) => isFolder(join(folder, part)));
+  if (names === undefined || !isFolder(join(folder, 'train')))
+    throw new StriateError('INVALID_DATA', `${folder} has no folders train and val`, {
+      remedy: 'Put images into train/<class>/ and val/<class>/ (or validation, or test).',
+      details: { folder },
+    });
+  const train = await imageFolder(join(folder, 'train'), {
+    ...options,
+    transforms: [randomResizedCrop(size), randomHorizontalFlip()],
+  });
+  const test = await imageFolder(join(folder, names), { ...options, classes: train.classes });
+  return { train, test };
 }
 
 function syntheticFor(network: Network): TrainAndTest {

@@ -8,12 +8,12 @@ import { load, type Prediction } from '../training/model.js';
 import { endsOf } from '../training/setup.js';
 import { TargetRules } from '../training/targets.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
-import { openData, type DataName } from './dataset.js';
+import { openData } from './dataset.js';
 import { openDevice } from './device.js';
 import { count, requireData, shared } from './options.js';
 
 interface EvaluateOptions extends CommonOptions {
-  data: DataName;
+  data: string;
   dataDir?: string;
   batch: number;
   device: DeviceName;

@@ -7,7 +7,7 @@ import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
 import type { Trainer } from '../training/trainer.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
-import { openData, type DataName } from './dataset.js';
+import { openData } from './dataset.js';
 import { openDevice } from './device.js';
 import { Interruption } from './interruption.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
@@ -22,7 +22,7 @@ import {
 } from './recipe.js';
 
 interface TrainOptions extends CommonOptions {
-  data: DataName;
+  data: string;
   dataDir?: string;
   epochs?: number;
   maxSteps?: number;

@@ -4,15 +4,18 @@ import type { Optimizer } from '../optimizers/optimizer.js';
 import { assemble } from './assemble.js';
 import { Builder } from './builder.js';
 import { checkFinite } from './check-finite.js';
+import { copy } from './copy.js';
 import { differentiate, type Seed } from './differentiate.js';
 import { fuseConvRelu, placeConcats, runInPlace } from './fuse.js';
+import { unscaleGradients } from './loss-scale.js';
 import { lower, type InputDType, type LoweredNetwork, type NetworkDescription } from './lower.js';
+import { requirePrecision, requireRuns, type Precision } from './precision.js';
 import { defaultPreprocess, type Preprocess } from './preprocess.js';
 import { bytesOf, type Program } from './program.js';
 import { prune } from './prune.js';
 import type { TargetDevice } from './op.js';
 import { checkLayout, layOut, segmentTable, type Layout, type SlabEntry } from './slabs.js';
-import { Uses, type Step } from './tape.js';
+import { makeStep, Uses, type Step } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
 import { assertSound } from './verify.js';
 import { denseView } from './views.js';
@@ -20,9 +23,9 @@ import { denseView } from './views.js';
 export interface CompileOptions {
   /** The largest batch that a run of the program takes. */
   batch: number;
-  /** The type of parameters and values. Default `'float32'`. */
-  dtype?: 'float32' | 'float64';
-  /** The type in which images arrive. Default: `dtype`. */
+  /** Default `'float32'`. */
+  precision?: Precision;
+  /** The type in which images arrive. Default: the type of the parameters. */
   inputDtype?: InputDType;
   /** The kind of device that the program is for: it decides how much workspace ops get. Default `'cpu'`. */
   device?: TargetDevice;
@@ -73,7 +76,8 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   const { outputs, auxiliary } = lowered(builder, network, options, 'train');
   const output = oneOutput(outputs);
   const isFrozen = (name: string): boolean =>
-    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0);
+    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0) ||
+    options.optimizer.settingsOf(name).frozen;
   const { loss } = options;
   const heads = [{ output, weight: 1 }, ...auxiliary];
   const seeds =
@@ -138,19 +142,16 @@ export function compileInference(network: NetworkDescription, options: Inference
 }
 
 function newBuilder(options: CompileOptions): Builder {
-  const { batch, dtype = 'float32', inputDtype, device = 'cpu' } = options;
+  const { batch, precision = 'float32', inputDtype = 'float32', device = 'cpu' } = options;
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new StriateError('INVALID_ARGUMENT', `the batch is ${batch}`, {
       remedy: 'give a whole number of images from 1',
     });
-  requireOneOf('dtype', dtype, ['float32', 'float64']);
-  requireOneOf('inputDtype', inputDtype ?? dtype, ['uint8', 'float32', 'float64']);
+  requirePrecision(precision);
+  requireOneOf('inputDtype', inputDtype, ['uint8', 'float32', 'float64']);
   requireOneOf('device', device, ['cpu', 'cuda']);
-  if (device === 'cuda' && dtype === 'float64')
-    throw new StriateError('INVALID_ARGUMENT', 'the CUDA device computes in float32', {
-      remedy: "Use precision 'float32', or the device 'cpu', which computes in float64 as well.",
-    });
-  return new Builder(batch, dtype, device);
+  requireRuns(precision, device);
+  return new Builder(batch, precision, device);
 }
 
 function requireOneOf(name: string, value: string, allowed: readonly string[]): void {
@@ -203,12 +204,8 @@ function lossSeeds(
   const target = builder.input('target', shape, dtype === 'int32' ? 'int32' : builder.dtype);
   return heads.map(({ output, weight }, i) => {
     const number = i === 0 ? '' : String(i + 1);
-    const scope = builder.forwardScope({
-      layer: `loss${number}`,
-      mode,
-      fit: 'exact',
-      outputShape: [],
-    });
+    const context = { layer: `loss${number}`, mode, fit: 'exact', outputShape: [] } as const;
+    const scope = builder.forwardScope(context, builder.dtype);
     const { loss: tensor, form } = loss.forward(scope, output, target);
     builder.output(`${form === 'statistics' ? 'statistics' : 'loss'}${number}`, tensor);
     return { form, tensor, weight };
@@ -312,7 +309,11 @@ function emitUpdate(
   const place = { layer: 'optimizer', phase: 'update' as const };
   const gradients = slabs.trained('gradients');
   const [loss, ...auxiliary] = losses;
-  builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
+  if (builder.scaled) {
+    const target = { tensor: gradients, access: 'accumulate' } as const;
+    builder.emit(unscaleGradients, { reserved: 0 }, { gradients: target }, place);
+    if (loss) builder.emit(checkFinite, { reserved: 0 }, { loss }, place);
+  } else builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
   for (const tensor of auxiliary)
     builder.emit(checkFinite, { reserved: 0 }, { gradients: tensor, loss: undefined }, place);
   const { rows, bytes } = segmentTable(layout, (name) => optimizer.settingsOf(name));
@@ -320,6 +321,7 @@ function emitUpdate(
   optimizer.emit({
     gradients,
     segments,
+    clip: undefined,
     parameters: slabs.trained('parameters'),
     slot: (name) => slabs.trained('optimizer', name),
     emit: (op, attributes, operands) => {
@@ -354,6 +356,7 @@ function finish(
   const isolate = options.isolate === true;
   const kept = builder.outputs;
   let steps = prune(builder.steps, kept);
+  steps = copyWeights(builder, steps, made.slabs);
   moveIntoSlabs(builder, steps, made.slabs, made.homes);
   steps = fuseConvRelu(steps, kept);
   steps = placeConcats(steps, kept);
@@ -362,6 +365,34 @@ function finish(
   const program = assemble(builder, steps, { kind, layout, slots, isolate });
   assertSound(program);
   return program;
+}
+
+/**
+ * The 16-bit copies of the parameters that the steps read, made by one instruction at the start: they lie
+ * as the parameters do, so that one pass over the slab fills them. They belong to the run, so that
+ * whoever changes a parameter need not know of them.
+ */
+function copyWeights(builder: Builder, steps: readonly Step[], slabs: Slabs): Step[] {
+  const uses = new Uses(steps, []);
+  const copies = [...builder.weightCopies].flatMap(([parameter, made]) => {
+    if (uses.of(made.storage).length === 0) return [];
+    const found = slabs.layout.parameters.find(({ name }) => name === parameter.storage.name)!;
+    const offset = found.offset / bytesOf[found.dtype];
+    return [{ made, offset, end: offset + found.elements }];
+  });
+  if (copies.length === 0) return [...steps];
+  const begin = Math.min(...copies.map(({ offset }) => offset));
+  const elements = Math.max(...copies.map(({ end }) => end)) - begin;
+  const storage = builder.storage({
+    ...{ name: 'weights.copies', dtype: builder.storageType, category: 'weightCopies' },
+    fixed: elements,
+  });
+  for (const { made, offset } of copies)
+    uses.move(made.storage, { storage, offset: offset - begin, width: 1, pitch: 1 });
+  const x = denseView(slabs.storage('parameters'), [elements], false, begin);
+  const y = denseView(storage, [elements], false);
+  const place = { layer: 'weights', phase: 'forward' } as const;
+  return [makeStep(copy, { alpha: 1, beta: 0 }, { x, y }, place), ...steps];
 }
 
 /** From storages of their own, where the tape has put them, to their places in the slabs. */

@@ -1,6 +1,7 @@
 import { StriateError } from '../errors.js';
 import type { Builder } from './builder.js';
 import { copy, fill } from './copy.js';
+import { scaleByLossScale } from './loss-scale.js';
 import type { GradientScope, OpDefinition, Target } from './op.js';
 import { concatMark, type Step } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
@@ -125,16 +126,14 @@ class Gradients {
   seed(seed: Exclude<Seed, { form: 'statistics' }>): void {
     const root = this.builder.rootOf(seed.tensor);
     if (seed.form === 'external') {
-      this.#pending.set(root, reshapeView(seed.gradient, root.shape)!);
+      this.#pending.set(root, this.#external(root, reshapeView(seed.gradient, root.shape)!));
       return;
     }
     const one = this.#fresh(root);
-    this.builder.emit(
-      fill,
-      { alpha: 0, beta: 1 },
-      { y: one },
-      { layer: 'loss', phase: 'backward' },
-    );
+    const place = { layer: 'loss', phase: 'backward' } as const;
+    if (this.builder.scaled)
+      this.builder.emit(scaleByLossScale, { reserved: 0 }, { y: one }, place);
+    else this.builder.emit(fill, { alpha: 0, beta: 1 }, { y: one }, place);
     this.#pending.set(root, this.weighted(one, seed.weight ?? 1, 'loss'));
   }
 
@@ -154,6 +153,25 @@ class Gradients {
     const rest = Math.fround(weight - alpha);
     if (this.builder.dtype === 'float64' && rest !== 0)
       this.#copy(x, tensor, 'accumulate', layer, rest);
+  }
+
+  /** The caller's gradient, scaled as those of a loss are, in the type of the output. */
+  #external(root: Tensor, given: Tensor): Tensor {
+    let gradient = given;
+    if (this.builder.scaled) {
+      const { shape, batched, dtype } = given;
+      gradient = this.builder.tensor(shape, batched, {
+        ...{ name: 'dy.scaled', dtype, category: 'activationGradients' },
+      });
+      const operands = { x: given, y: gradient };
+      this.builder.emit(scaleByLossScale, { reserved: 0 }, operands, {
+        ...{ layer: 'loss', phase: 'backward' },
+      });
+    }
+    if (gradient.dtype === root.storage.dtype) return gradient;
+    const own = this.#fresh(root);
+    this.#copy(gradient, own, 'overwrite', 'loss');
+    return own;
   }
 
   has(root: Tensor): boolean {
@@ -190,7 +208,9 @@ class Gradients {
 
   /** The gradient by `root` is `gradient`, as far as this step goes. */
   pass(root: Tensor, gradient: Tensor, layer: string): void {
-    const shared = this.homes.has(root) ? undefined : reshapeView(gradient, root.shape);
+    const sameType = gradient.storage.dtype === root.storage.dtype;
+    const shared =
+      sameType && !this.homes.has(root) ? reshapeView(gradient, root.shape) : undefined;
     if (!this.#pending.has(root) && shared !== undefined) {
       this.#pending.set(root, shared);
       return;
@@ -226,10 +246,13 @@ class Gradients {
   }
 
   #fresh(root: Tensor): Tensor {
-    return this.temporary(root.shape, {
-      batched: root.batched,
+    const made = this.builder.tensor(root.shape, root.batched, {
       name: `${root.storage.name}.gradient`,
+      dtype: root.storage.dtype,
+      category: 'activationGradients',
     });
+    this.#writable.add(made.storage);
+    return made;
   }
 
   temporary(
@@ -237,8 +260,7 @@ class Gradients {
     options: { batched: boolean; name: string; category?: 'workspace' | 'activationGradients' },
   ): Tensor {
     const { batched, name, category = 'activationGradients' } = options;
-    const { dtype } = this.builder;
-    const t = this.builder.tensor(shape, batched, { name, dtype, category });
+    const t = this.builder.openTensor(shape, batched, { name, category });
     this.#writable.add(t.storage);
     return t;
   }

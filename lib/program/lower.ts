@@ -87,7 +87,7 @@ export function lower(
   };
 }
 
-/** The staged images, brought to the compute type; used as they are where nothing would change. */
+/** The staged images as the first layers read them; used as they are where nothing would change. */
 function imagesInput(
   builder: Builder,
   name: string,
@@ -96,7 +96,7 @@ function imagesInput(
 ): Tensor {
   if (inputDtype === 'float64' && builder.dtype !== 'float64')
     throw new StriateError('INVALID_ARGUMENT', 'float64 images need a network in float64', {
-      remedy: "use inputDtype 'float32' or 'uint8', or dtype 'float64'",
+      remedy: "use inputDtype 'float32' or 'uint8', or precision 'float64'",
     });
   const x = builder.input(name, shape, inputDtype);
   const { scale = 1 } = preprocess;
@@ -118,7 +118,7 @@ function imagesInput(
     );
   const y = builder.tensor(shape, true, {
     name: `${name}.normalized`,
-    dtype: builder.dtype,
+    dtype: builder.storageType,
     category: 'activations',
   });
   builder.emit(

@@ -8,6 +8,13 @@ import type { Loss } from '../losses/loss.js';
 import { compileInference } from '../program/compile.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Dataset } from '../data/dataset.js';
+import {
+  computeTypeOf,
+  requirePrecision,
+  requireRuns,
+  runsOn,
+  type Precision,
+} from '../program/precision.js';
 import type { Device, DeviceName } from '../runtime/device.js';
 import { readCheckpoint } from './checkpoint.js';
 import {
@@ -26,7 +33,6 @@ import {
   compileSettings,
   likelyType,
   Programs,
-  type Precision,
   type ProgramSettings,
 } from './programs.js';
 import { deviceFor, endsOf } from './setup.js';
@@ -43,6 +49,11 @@ export interface LoadOptions {
   threads?: number;
   /** Images that run at once; more are taken in parts. Default 16. */
   batch?: number;
+  /**
+   * Default: that of the checkpoint where the device runs it, else `'float32'`: so what was trained in 16
+   * bits on a card, where parameters are float32 all the same, serves on a processor.
+   */
+  precision?: Precision;
 }
 
 /** A network with all its weights, where there is no checkpoint: what conversions give. */
@@ -56,29 +67,36 @@ export interface ModelSource extends NetworkWithWeights {
 }
 
 /**
+/**
  * A network with the parameters of a checkpoint, or with weights that are at hand, for inference: without
  * the branches of auxiliary outputs.
  * @throws FormatError when the file is damaged or no checkpoint; StriateError `INVALID_ARGUMENT` for
- *   weights that do not fit the network.
+ *   weights that do not fit the network, and for a precision that the device does not run.
  */
 export async function load(
   source: string | ModelSource,
   options: LoadOptions = {},
 ): Promise<Model> {
+  if (options.precision !== undefined) requirePrecision(options.precision);
   const { network: trained, weights: saved, ...header } = await contentsOf(source);
   const network = trained.withoutAuxiliary();
   const weights = forInference(trained, network, saved);
   const { input } = endsOf(network);
   const { batch = 16 } = options;
-  const { precision, classes, preprocess } = header;
+  const { classes, preprocess } = header;
+  const wanted = options.precision ?? header.precision;
   const ownsDevice = typeof options.device !== 'object';
-  const device = await deviceFor({ ...options, precision });
+  const device = await deviceFor({ ...options, precision: wanted });
   let slabs: Slabs | undefined;
   try {
     const { target } = device;
+    const precision =
+      options.precision === undefined && !runsOn(wanted, target) ? 'float32' : wanted;
+    requireRuns(precision, target);
+    const dtype = computeTypeOf(precision);
     const settings = { batch, precision, preprocess: preprocess ?? undefined, target };
     const layout = compileInference(network, compileSettings(settings, likelyType(input)));
-    const values = initialValues(network, header.seed, precision, { weights, missing: undefined });
+    const values = initialValues(network, header.seed, dtype, { weights, missing: undefined });
     slabs = new Slabs(device, layout);
     await slabs.write(values);
     return new Model(network, device, classes ?? undefined, settings, {
@@ -147,9 +165,14 @@ export class Model implements AsyncDisposable {
     const { input, output } = endsOf(network);
     this.#input = input;
     this.#output = output;
-    this.#predictor = new Predictor(settings.batch, input, output, settings.precision, (type) =>
+    const dtype = computeTypeOf(settings.precision);
+    this.#predictor = new Predictor(settings.batch, input, output, dtype, (type) =>
       held.programs.inference(settings, type),
     );
+  }
+
+  get precision(): Precision {
+    return this.settings.precision;
   }
 
   /** `[height, width, channels]` of the images that it takes. */
@@ -178,7 +201,7 @@ export class Model implements AsyncDisposable {
   async evaluate(set: Dataset, options: { signal?: AbortSignal } = {}): Promise<Metrics> {
     this.#checkOpen();
     const loss: Loss = lossFromJSON(this.held.loss);
-    const rules = new TargetRules(loss, this.#output, this.settings.precision);
+    const rules = new TargetRules(loss, this.#output, computeTypeOf(this.settings.precision));
     checkFits(set, this.#input, rules);
     return this.#evaluating.run(async () => {
       this.#checkOpen();

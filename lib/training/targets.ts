@@ -2,6 +2,7 @@ import type { TargetKind } from '../data/dataset.js';
 import { StriateError } from '../errors.js';
 import { elementsOf, type Shape } from '../graph/shape.js';
 import type { Loss } from '../losses/loss.js';
+import type { ComputeType } from '../program/precision.js';
 import { convertData } from './weights.js';
 
 /** What a loss compares with: class indices, or numbers. */
@@ -18,7 +19,7 @@ export class TargetRules {
   constructor(
     loss: Loss,
     output: Shape,
-    private readonly precision: 'float32' | 'float64',
+    private readonly dtype: ComputeType,
   ) {
     this.kind = loss.target(output);
     this.classes = this.kind.dtype === 'int32' ? elementsOf(output) : undefined;
@@ -44,7 +45,7 @@ export class TargetRules {
     if (!(target instanceof Float32Array) && !(target instanceof Float64Array))
       throw wrongType('a Float32Array');
     checkLength(target.length, expected, n);
-    return convertData('target', target, this.precision);
+    return convertData('target', target, this.dtype);
   }
 
   private checkLabels(labels: Int32Array, indices: Uint32Array | undefined): void {
