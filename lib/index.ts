@@ -100,6 +100,7 @@ export type {
   TrainerMemory,
   TrainerOptions,
 } from './training/trainer.js';
+export { fromPytorch, toPytorch, type PytorchOptions } from './formats/pytorch.js';
 export type { LossScaleOptions, LossScaleState } from './training/loss-scale.js';
 export { readWeights, Weights, writeWeights } from './training/weights.js';
 export type { HostData, HostDType, HostTensor } from './training/weights.js';
