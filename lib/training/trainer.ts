@@ -236,11 +236,11 @@ export class Trainer implements Learner, AsyncDisposable {
       this.#checkOpen();
       const executable = this.#stageBatch(0, own, n);
       const sums = await this.#run(executable, 0, n, own);
-      const { learningRate, loss, count, top1, auxiliary } = sums;
+      const { learningRate, loss, weight, count, top1, auxiliary } = sums;
       this.#began = { epoch: this.#position.epoch, step: this.#steps };
       const accuracy = this.classCount === undefined ? NaN : top1 / count;
       return {
-        ...{ step: this.#steps, loss: loss / count, accuracy, count, learningRate },
+        ...{ step: this.#steps, loss: loss / weight, accuracy, count, learningRate },
         ...(auxiliary.length === 0 ? {} : { auxiliary }),
       };
     });
@@ -427,7 +427,7 @@ export class Trainer implements Learner, AsyncDisposable {
     const control = this.#control(learningRate);
     const { outputs, committed } = await executable.run({ n, slot, control });
     const sums = sumsOf(outputs, n);
-    if (!committed) throw notFinite(this.#steps + 1, sums.loss / sums.count);
+    if (!committed) throw notFinite(this.#steps + 1, sums.loss / sums.weight);
     this.#steps++;
     this.#movePosition(data, n);
     const auxiliary = auxiliaryLosses(outputs, this.network.auxiliary.length);

@@ -211,7 +211,7 @@ export const range = (pitch: number, channelOffset: number): Range => ({ pitch, 
 const unbatched = new Set(
   (
     'w b dw db gamma beta mean variance unbiased dgamma dbeta runningMean runningVariance std statistics ' +
-    'workspace gradients parameters momentum segments loss'
+    'workspace weights gradients parameters momentum segments loss'
   ).split(' '),
 );
 export const isBatched = (name: string, shape: readonly number[]): boolean =>
