@@ -60,7 +60,7 @@ async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<v
  */
 function score({ data, shape }: Prediction, labels: ArrayLike<number>): StepSums {
   const [n = 0, classes = 0] = shape;
-  const sums: StepSums = { loss: 0, count: n, top1: 0, top5: 0 };
+  const sums: StepSums = { loss: 0, weight: n, count: n, top1: 0, top5: 0 };
   for (let image = 0; image < n; image++) {
     const logits = Array.from(data.subarray(image * classes, (image + 1) * classes));
     const label = labels[image]!;

@@ -21,7 +21,15 @@ import {
 import type { Category, DType, Phase } from './program.js';
 import { concatMark, makeStep, type Step, type TapeOperand } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
-import { coversStorage, denseView, elementsOf, product, reshapeView, rowOf } from './views.js';
+import {
+  coversStorage,
+  denseView,
+  elementsOf,
+  floatBytes,
+  product,
+  reshapeView,
+  rowOf,
+} from './views.js';
 
 export interface StorageOptions {
   name: string;
@@ -231,6 +239,13 @@ export class Builder {
           ? this.openTensor(shape, batched, options)
           : this.tensor(shape, batched, { ...options, dtype });
       },
+      constant: (name, values) =>
+        this.constant(
+          `${context.layer}.${name}`,
+          this.dtype,
+          [values.length],
+          floatBytes(values, this.dtype),
+        ),
       emit: (op, attributes, operands) => {
         this.emit(op, attributes, operands, place);
       },

@@ -5,7 +5,7 @@ import type { Builder } from './builder.js';
 import { normalize } from './normalize.js';
 import { perChannel, type Preprocess } from './preprocess.js';
 import type { Tensor } from './tensor.js';
-import { rowOf } from './views.js';
+import { floatBytes, rowOf } from './views.js';
 
 /** What the compiler needs of a network; `Network` of lib/graph is one. */
 export interface NetworkDescription {
@@ -114,7 +114,7 @@ function imagesInput(
       `${name}.${label}`,
       builder.dtype,
       [values.length],
-      floats(values, builder.dtype),
+      floatBytes(values, builder.dtype),
     );
   const y = builder.tensor(shape, true, {
     name: `${name}.normalized`,
@@ -128,11 +128,6 @@ function imagesInput(
     { layer: name, phase: 'forward' },
   );
   return y;
-}
-
-function floats(values: number[], dtype: 'float32' | 'float64'): Uint8Array {
-  const array = dtype === 'float64' ? Float64Array.from(values) : Float32Array.from(values);
-  return new Uint8Array(array.buffer);
 }
 
 function unknownNode(id: number): StriateError {

@@ -90,6 +90,8 @@ export interface EagerActivation {
 export type UnaryKind = 'neg' | 'square' | 'sqrt' | 'exp' | 'log' | 'abs';
 export type BinaryKind = 'add' | 'sub' | 'mul' | 'div';
 export type ReduceKind = 'sum' | 'mean';
+export type ElementLossKind =
+  'meanSquaredError' | 'meanAbsoluteError' | 'huber' | 'sigmoidCrossEntropy';
 
 /**
  * Ops as functions: tensors in, new tensors out; shapes include the batch, volumes are
@@ -291,5 +293,61 @@ export interface EagerOps {
     labels: Tensor,
     statistics: Tensor,
     options?: { ignoreLabel?: number; lossScale?: number },
+  ): Promise<Tensor>;
+
+  /**
+   * As `softmaxCrossEntropy`, with smoothed labels and weights `[classes]`; statistics `[5]` end in what the
+   * sum is divided by.
+   */
+  weightedCrossEntropy(
+    logits: Tensor,
+    labels: Tensor,
+    weights?: Tensor | null,
+    options?: { ignoreLabel?: number; labelSmoothing?: number },
+  ): Promise<{ losses: Tensor; statistics: Tensor }>;
+  weightedCrossEntropyBackward(
+    logits: Tensor,
+    labels: Tensor,
+    weights: Tensor | null | undefined,
+    statistics: Tensor,
+    options?: { ignoreLabel?: number; labelSmoothing?: number; lossScale?: number },
+  ): Promise<Tensor>;
+  /** With distributions `[n, classes]` as targets. */
+  softCrossEntropy(
+    logits: Tensor,
+    target: Tensor,
+    weights?: Tensor | null,
+    options?: { labelSmoothing?: number },
+  ): Promise<{ losses: Tensor; statistics: Tensor }>;
+  softCrossEntropyBackward(
+    logits: Tensor,
+    target: Tensor,
+    weights: Tensor | null | undefined,
+    statistics: Tensor,
+    options?: { labelSmoothing?: number; lossScale?: number },
+  ): Promise<Tensor>;
+  /** logits `[n, classes]`, labels int32 `[n]`; statistics `[4]` as of `softmaxCrossEntropy`. */
+  svmHinge(
+    logits: Tensor,
+    labels: Tensor,
+    options?: { margin?: number; squared?: boolean; ignoreLabel?: number },
+  ): Promise<{ losses: Tensor; statistics: Tensor }>;
+  svmHingeBackward(
+    logits: Tensor,
+    labels: Tensor,
+    statistics: Tensor,
+    options?: { margin?: number; squared?: boolean; ignoreLabel?: number; lossScale?: number },
+  ): Promise<Tensor>;
+  /** x and target `[n, elements]` to losses `[n]`, means over the elements, and statistics `[4]`. */
+  elementLoss(
+    x: Tensor,
+    target: Tensor,
+    options: { kind: ElementLossKind; delta?: number },
+  ): Promise<{ losses: Tensor; statistics: Tensor }>;
+  elementLossBackward(
+    x: Tensor,
+    target: Tensor,
+    statistics: Tensor,
+    options: { kind: ElementLossKind; delta?: number; lossScale?: number },
   ): Promise<Tensor>;
 }

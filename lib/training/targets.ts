@@ -22,7 +22,7 @@ export class TargetRules {
     private readonly dtype: ComputeType,
   ) {
     this.kind = loss.target(output);
-    this.classes = this.kind.dtype === 'int32' ? elementsOf(output) : undefined;
+    this.classes = loss.classes?.(output);
     const { ignoreLabel } = loss.toJSON();
     this.ignored = typeof ignoreLabel === 'number' ? ignoreLabel : undefined;
   }
@@ -49,7 +49,7 @@ export class TargetRules {
   }
 
   private checkLabels(labels: Int32Array, indices: Uint32Array | undefined): void {
-    const classes = this.classes as number;
+    const classes = this.classes ?? Infinity;
     for (let i = 0; i < labels.length; i++) {
       const label = labels[i] as number;
       if ((label >= 0 && label < classes) || label === this.ignored) continue;

@@ -250,11 +250,11 @@ export class Trainer implements Learner, AsyncDisposable {
       this.#checkOpen();
       const executable = this.#stageBatch(0, own, n);
       const sums = await this.#run(executable, 0, n, own);
-      const { learningRate, loss, count, top1, auxiliary, skipped } = sums;
+      const { learningRate, loss, weight, count, top1, auxiliary, skipped } = sums;
       this.#began = { epoch: this.#position.epoch, step: this.#steps };
       const accuracy = this.classCount === undefined ? NaN : top1 / count;
       return {
-        ...{ step: this.#steps, loss: loss / count, accuracy, count, learningRate, skipped },
+        ...{ step: this.#steps, loss: loss / weight, accuracy, count, learningRate, skipped },
         ...(auxiliary.length === 0 ? {} : { auxiliary }),
       };
     });
@@ -441,7 +441,7 @@ export class Trainer implements Learner, AsyncDisposable {
     const control = this.#control(learningRate);
     const { outputs, committed } = await executable.run({ n, slot, control });
     const sums = sumsOf(outputs, n);
-    this.#finishStep(committed, sums.loss / sums.count);
+    this.#finishStep(committed, sums.loss / sums.weight);
     this.#movePosition(data, n);
     const auxiliary = auxiliaryLosses(outputs, this.network.auxiliary.length);
     return { ...sums, learningRate, auxiliary, skipped: !committed };
