@@ -50,7 +50,7 @@ export {
 } from './initializers/index.js';
 export type { Plan } from './program/plan.js';
 export type { Precision } from './program/precision.js';
-export type { Summary, SummaryRow } from './reports/summary.js';
+export type { Summary, SummaryOptions, SummaryRow } from './reports/summary.js';
 export type { ReceptiveField } from './reports/receptive-field.js';
 export { lint, printFindings, type Finding } from './reports/lint/index.js';
 export { draw, type DrawOptions } from './reports/drawing/index.js';

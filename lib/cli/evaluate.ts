@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { batches } from '../data/index.js';
 import { softmaxCrossEntropy } from '../losses/index.js';
+import type { Precision } from '../program/precision.js';
 import type { DeviceName } from '../runtime/device.js';
 import { checkFits } from '../training/evaluate.js';
 import { MetricSums, type StepSums } from '../training/metrics.js';
@@ -18,6 +19,7 @@ interface EvaluateOptions extends CommonOptions {
   batch: number;
   device: DeviceName;
   threads?: number;
+  precision?: Precision;
 }
 
 export function addEvaluate(program: Command): void {
@@ -29,6 +31,7 @@ export function addEvaluate(program: Command): void {
     .addOption(shared.dataDir())
     .option('--batch <n>', 'images at a time', count, 100)
     .addOption(shared.device())
+    .addOption(shared.precision('the checkpoint’s where the device runs it, else float32'))
     .addOption(shared.threads())
     .action(evaluate);
 }
@@ -37,7 +40,11 @@ async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<v
   const output = outputFor(options);
   const { batch } = options;
   await using device = await openDevice(options, output);
-  await using model = await load(checkpoint, { device, batch });
+  await using model = await load(checkpoint, {
+    device,
+    batch,
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
+  });
   const { test } = await openData(options.data, options.dataDir, model.network);
   const { input, output: scores } = endsOf(model.network);
   const rules = new TargetRules(softmaxCrossEntropy(), scores, 'float32');

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { precisions } from '../program/precision.js';
 import type { DeviceName } from '../runtime/device.js';
 import { dataNames, isFolder } from './dataset.js';
 
@@ -51,6 +52,11 @@ export const shared = {
     new Option('--device <name>', 'where to run: auto, cpu, cuda, cuda:1, cuda:emulated')
       .argParser(deviceName)
       .default('auto'),
+  precision: (note: string) =>
+    new Option(
+      '--precision <name>',
+      `how numbers are kept and multiplied (default: ${note})`,
+    ).choices(precisions),
   threads: () =>
     new Option('--threads <n>', 'threads of the CPU device (default: the cores)').argParser(count),
 };

@@ -3,7 +3,7 @@ import { customLoss, type LossFunction } from '../losses/custom.js';
 import type { Loss } from '../losses/loss.js';
 import { planNetwork, type PlanOptions } from '../program/plan-network.js';
 import type { Plan } from '../program/plan.js';
-import { summarize, type Summary } from '../reports/summary.js';
+import { summarize, type Summary, type SummaryOptions } from '../reports/summary.js';
 import type { Trainer, TrainerOptions } from '../training/trainer.js';
 import {
   checkAuxiliary,
@@ -74,8 +74,8 @@ export class Network {
   }
 
   /** The nodes' volumes, parameters and memory as a table; prints with `String()`. */
-  summary(): Summary {
-    return summarize(this);
+  summary(options: SummaryOptions = {}): Summary {
+    return summarize(this, options);
   }
 
   /** Plain data from which `Network.fromJSON` makes an equal network. */
