@@ -53,6 +53,7 @@ export type { Summary, SummaryRow } from './reports/summary.js';
 export type { ReceptiveField } from './reports/receptive-field.js';
 export { lint, printFindings, type Finding } from './reports/lint/index.js';
 export { draw, type DrawOptions } from './reports/drawing/index.js';
+export * from './conversions/index.js';
 
 export {
   device,
@@ -63,6 +64,7 @@ export {
   type DeviceOptions,
 } from './runtime/device.js';
 export type { Tensor } from './runtime/tensor.js';
+export { fromHalf, toHalf, type HalfType } from './program/half.js';
 
 export { batches, fromArrays, fromAsyncIterable, split, subset, take } from './data/index.js';
 export type {
@@ -87,6 +89,7 @@ export {
   type ClassifyOptions,
   type LoadOptions,
   type Model,
+  type ModelSource,
   type Prediction,
 } from './training/model.js';
 export type {

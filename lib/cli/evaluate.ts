@@ -36,9 +36,9 @@ export function addEvaluate(program: Command): void {
 async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<void> {
   const output = outputFor(options);
   const { batch } = options;
-  const { test } = await openData(options.data, options.dataDir);
   await using device = await openDevice(options, output);
   await using model = await load(checkpoint, { device, batch });
+  const { test } = await openData(options.data, options.dataDir, model.network);
   const { input, output: scores } = endsOf(model.network);
   const rules = new TargetRules(softmaxCrossEntropy(), scores, 'float32');
   checkFits(test, input, rules);

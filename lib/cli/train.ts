@@ -93,7 +93,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     output.note(`${name}: ending the step, then saving; once more to exit at once`),
   );
   const resolved = await resolveModel(model);
-  const data = await openData(options.data, options.dataDir);
+  const data = await openData(options.data, options.dataDir, resolved.network);
   const checkpoint = options.out ?? `${resolved.name}.safetensors`;
   await checkFolder(checkpoint);
   const given = recipeOf(resolved);

@@ -35,7 +35,7 @@ export interface LayerDefinition<Options extends object = object> {
   readonly batched?: boolean;
   /** The volume after the layer; throws ShapeError. `fit` is the network's when the layer has none. */
   shape(inputs: readonly Shape[], options: Options, context: ShapeContext): Shape;
-  parameters?(inputs: readonly Shape[], options: Options): readonly ParameterSpec[];
+  parameters?(inputs: readonly Shape[], options: Options, output: Shape): readonly ParameterSpec[];
   /**
    * What an output pixel sees of its inputs; `'whole'`: everything. Absent: the pixel at its own place,
    * where input and output have one height and width.

@@ -66,11 +66,12 @@ export function completeNode(
 /** The parameters of each layer once; a layer applied twice must need the same ones both times. */
 export function collectParameters(nodes: readonly NetworkNode[]): NetworkParameter[] {
   const byLayer = new Map<string, readonly ParameterSpec[]>();
-  for (const { name, layer, inputs } of nodes) {
+  for (const { name, layer, inputs, shape } of nodes) {
     if (layer?.definition.parameters === undefined) continue;
     const specs = layer.definition.parameters(
       inputs.map((input) => nodes[input]!.shape),
       layer.options,
+      shape,
     );
     const shared = byLayer.get(name);
     if (shared === undefined) byLayer.set(name, specs);

@@ -73,7 +73,8 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   const { outputs, auxiliary } = lowered(builder, network, options, 'train');
   const output = oneOutput(outputs);
   const isFrozen = (name: string): boolean =>
-    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0);
+    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0) ||
+    options.optimizer.settingsOf(name).frozen;
   const { loss } = options;
   const heads = [{ output, weight: 1 }, ...auxiliary];
   const seeds =
@@ -320,6 +321,7 @@ function emitUpdate(
   optimizer.emit({
     gradients,
     segments,
+    clip: undefined,
     parameters: slabs.trained('parameters'),
     slot: (name) => slabs.trained('optimizer', name),
     emit: (op, attributes, operands) => {

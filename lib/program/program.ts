@@ -3,9 +3,16 @@
  * placed. The compiler (`lib/program`) makes it without a device, a device runs it.
  */
 
-export type DType = 'float32' | 'float64' | 'uint8' | 'int32';
+export type DType = 'float32' | 'float64' | 'uint8' | 'int32' | 'bfloat16' | 'float16';
 
-export const bytesOf: Record<DType, number> = { float32: 4, float64: 8, uint8: 1, int32: 4 };
+export const bytesOf: Record<DType, number> = {
+  float32: 4,
+  float64: 8,
+  uint8: 1,
+  int32: 4,
+  bfloat16: 2,
+  float16: 2,
+};
 
 /** What a buffer is for; the labels under which the plan counts bytes. */
 export type Category =

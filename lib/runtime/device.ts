@@ -44,7 +44,10 @@ export interface DeviceMemory {
 }
 
 export interface TensorOptions {
-  /** Default: that of the typed array; `'float32'` for a plain array. */
+  /**
+   * Default: that of the typed array; `'float32'` for a plain array. With `'bfloat16'` and `'float16'` a
+   * Uint16Array is taken as their bits, and numbers are rounded to them.
+   */
   dtype?: DType;
 }
 
@@ -252,13 +255,15 @@ function elementsOf(
   dtype: DType | undefined,
 ): { data: Elements; dtype: DType } {
   if (ArrayBuffer.isView(data)) {
-    const own = dtypeOf(data);
+    const own = dtypeOf(data, dtype);
     if (own !== undefined && (dtype === undefined || own === dtype)) return { data, dtype: own };
     if (own !== undefined && dtype !== undefined) return { data: toElements(dtype, data), dtype };
   } else if (Array.isArray(data)) {
     return { data: toElements(dtype ?? 'float32', data), dtype: dtype ?? 'float32' };
   }
   throw new StriateError('INVALID_ARGUMENT', 'a tensor is not made of this', {
-    remedy: 'Give numbers, or a Float32Array, Float64Array, Uint8Array or Int32Array.',
+    remedy:
+      'Give numbers, a Float32Array, Float64Array, Uint8Array or Int32Array, or a Uint16Array with the ' +
+      "dtype 'bfloat16' or 'float16'.",
   });
 }

@@ -13,6 +13,11 @@ export interface EagerConvolution extends EagerWindows {
   groups?: number;
 }
 
+/** A locally connected layer; `size` is the filter's. */
+export interface EagerLocal extends EagerWindows {
+  size: Pair;
+}
+
 export interface EagerPooling extends EagerWindows {
   size: Pair;
 }
@@ -27,6 +32,15 @@ export interface EagerBatchNorm {
   momentum?: number;
 }
 
+export interface EagerLocalResponseNorm {
+  size: number;
+  alpha?: number;
+  beta?: number;
+  k?: number;
+  region?: 'across' | 'within';
+  divideAlpha?: boolean;
+}
+
 export interface EagerDropout {
   rate: number;
   /** Names the stream of random numbers. */
@@ -36,6 +50,26 @@ export interface EagerDropout {
   sampleOffset?: number;
 }
 
+export type FloatType = 'float32' | 'float64' | 'bfloat16' | 'float16';
+export type ActivationKind =
+  | 'leakyRelu'
+  | 'elu'
+  | 'sigmoid'
+  | 'tanh'
+  | 'softplus'
+  | 'silu'
+  | 'gelu'
+  | 'geluTanh'
+  | 'hardSwish'
+  | 'hardSigmoid'
+  | 'relu6';
+export interface EagerActivation {
+  kind: ActivationKind;
+  /** The slope of `leakyRelu`, the alpha of `elu`, the beta of `softplus`; as in PyTorch by default. */
+  alpha?: number;
+  /** Of `softplus`. */
+  threshold?: number;
+}
 export type UnaryKind = 'neg' | 'square' | 'sqrt' | 'exp' | 'log' | 'abs';
 export type BinaryKind = 'add' | 'sub' | 'mul' | 'div';
 export type ReduceKind = 'sum' | 'mean';
@@ -45,7 +79,8 @@ export type ElementLossKind =
 /**
  * Ops as functions: tensors in, new tensors out; shapes include the batch, volumes are
  * `[n, height, width, channels]`. Each resolves when it has run, in the order of the calls. float64
- * where an input is, float32 otherwise.
+ * where an input is; volumes have 16 bits where an input has (on CUDA devices), what is always kept in
+ * full is float32.
  *
  * They throw StriateError INVALID_ARGUMENT, INVALID_SHAPE, DISPOSED, OUT_OF_DEVICE_MEMORY.
  */
@@ -76,6 +111,30 @@ export interface EagerOps {
     options: EagerConvolution & { size: Pair; bias?: false },
   ): Promise<Tensor>;
 
+  /** x `[n, h, w, c]`, w `[p, q, r * s * c, k]`, b `[p, q, k]` to y `[n, p, q, k]`. */
+  locallyConnected2d(
+    x: Tensor,
+    w: Tensor,
+    b: Tensor | null | undefined,
+    options: EagerLocal,
+  ): Promise<Tensor>;
+  locallyConnected2dBackwardData(
+    dy: Tensor,
+    w: Tensor,
+    options: EagerLocal & InputSize,
+  ): Promise<Tensor>;
+  /** dw `[p, q, r * s * c, k]`; with `bias: true` db `[p, q, k]` too. */
+  locallyConnected2dBackwardFilter(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerLocal & { bias: true },
+  ): Promise<{ dw: Tensor; db: Tensor }>;
+  locallyConnected2dBackwardFilter(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerLocal & { bias?: false },
+  ): Promise<Tensor>;
+
   /** With `switches: true` also the winner's place in each window, which the gradient needs. */
   maxPool2d(
     x: Tensor,
@@ -95,9 +154,23 @@ export interface EagerOps {
 
   l2Pool2d(x: Tensor, options: EagerPooling): Promise<Tensor>;
   l2Pool2dBackward(x: Tensor, y: Tensor, dy: Tensor, options: EagerPooling): Promise<Tensor>;
+  localResponseNorm(x: Tensor, options: EagerLocalResponseNorm): Promise<Tensor>;
+  localResponseNormBackward(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerLocalResponseNorm,
+  ): Promise<Tensor>;
 
   relu(x: Tensor): Promise<Tensor>;
   reluBackward(y: Tensor, dy: Tensor): Promise<Tensor>;
+  activation(x: Tensor, options: EagerActivation): Promise<Tensor>;
+  /** y for leakyRelu, elu, sigmoid, tanh and relu6, x for the others; the other one is null. */
+  activationBackward(
+    x: Tensor | null,
+    y: Tensor | null,
+    dy: Tensor,
+    options: EagerActivation,
+  ): Promise<Tensor>;
   unary(x: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
   unaryBackward(x: Tensor, y: Tensor, dy: Tensor, options: { kind: UnaryKind }): Promise<Tensor>;
   /** b has a's shape, or is one number (shape `[]`). */
@@ -108,15 +181,15 @@ export interface EagerOps {
   reduce(x: Tensor, options: { kind: ReduceKind }): Promise<Tensor>;
   /** The gradient of `reduce`: every element is x, or x over their number. */
   broadcast(x: Tensor, options: { kind: ReduceKind; shape: readonly number[] }): Promise<Tensor>;
-  /** `alpha x + beta`; by default a copy. */
-  copy(x: Tensor, options?: { alpha?: number; beta?: number }): Promise<Tensor>;
-  fill(options: { value?: number; shape: readonly number[] }): Promise<Tensor>;
-  /** `(x scale - mean) / std` by channel; x may be uint8. */
+  /** `alpha x + beta`; by default a copy. `dtype` converts between float32 and the 16-bit types. */
+  copy(x: Tensor, options?: { alpha?: number; beta?: number; dtype?: FloatType }): Promise<Tensor>;
+  fill(options: { value?: number; shape: readonly number[]; dtype?: FloatType }): Promise<Tensor>;
+  /** `(x scale - mean) / std` by channel; x may be uint8, and `dtype` a 16-bit type. */
   normalize(
     x: Tensor,
     mean: Tensor | null | undefined,
     std: Tensor | null | undefined,
-    options?: { scale?: number },
+    options?: { scale?: number; dtype?: FloatType },
   ): Promise<Tensor>;
 
   /** With the batch's statistics, each `[c]`. */

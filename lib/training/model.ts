@@ -1,3 +1,4 @@
+import type { NetworkWithWeights } from '../conversions/weighted.js';
 import { StriateError } from '../errors.js';
 import type { Json } from '../graph/layer.js';
 import { Network } from '../graph/network.js';
@@ -5,6 +6,7 @@ import type { Shape } from '../graph/shape.js';
 import { lossFromJSON } from '../losses/index.js';
 import type { Loss } from '../losses/loss.js';
 import { compileInference } from '../program/compile.js';
+import type { Preprocess } from '../program/preprocess.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Device, DeviceName } from '../runtime/device.js';
 import { readCheckpoint } from './checkpoint.js';
@@ -20,11 +22,17 @@ import { initialValues } from './initial.js';
 import type { Metrics } from './metrics.js';
 import { Mutex } from './mutex.js';
 import { Predictor } from './predictor.js';
-import { compileSettings, likelyType, Programs, type ProgramSettings } from './programs.js';
+import {
+  compileSettings,
+  likelyType,
+  Programs,
+  type Precision,
+  type ProgramSettings,
+} from './programs.js';
 import { deviceFor, endsOf } from './setup.js';
 import { Slabs } from './slabs.js';
 import { TargetRules } from './targets.js';
-import { Weights } from './weights.js';
+import type { HostTensor } from './weights.js';
 
 export type { Classification, ClassifyOptions, Prediction } from './classify.js';
 
@@ -37,13 +45,27 @@ export interface LoadOptions {
   batch?: number;
 }
 
+/** A network with all its weights, where there is no checkpoint: what conversions give. */
+export interface ModelSource extends NetworkWithWeights {
+  /** Default `'float32'`. */
+  precision?: Precision;
+  /** Default: bytes are divided by 255, numbers left alone. */
+  preprocess?: Preprocess;
+  /** Names of the classes. */
+  classes?: readonly string[];
+}
+
 /**
- * A network with the parameters of a checkpoint, for inference: without the branches of auxiliary outputs.
- * @throws FormatError when the file is damaged or no checkpoint.
+ * A network with the parameters of a checkpoint, or with weights that are at hand, for inference: without
+ * the branches of auxiliary outputs.
+ * @throws FormatError when the file is damaged or no checkpoint; StriateError `INVALID_ARGUMENT` for
+ *   weights that do not fit the network.
  */
-export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { header, weights: saved } = await readCheckpoint(path, { slots: false });
-  const trained = Network.fromJSON(header.network);
+export async function load(
+  source: string | ModelSource,
+  options: LoadOptions = {},
+): Promise<Model> {
+  const { network: trained, weights: saved, ...header } = await contentsOf(source);
   const network = trained.withoutAuxiliary();
   const weights = forInference(trained, network, saved);
   const { input } = endsOf(network);
@@ -72,12 +94,38 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
   }
 }
 
+interface Contents extends Required<NetworkWithWeights> {
+  seed: number;
+  precision: Precision;
+  preprocess: Preprocess | null;
+  classes: readonly string[] | null;
+  loss: Json;
+}
+
+async function contentsOf(source: string | ModelSource): Promise<Contents> {
+  if (typeof source === 'string') {
+    const { header, weights } = await readCheckpoint(source, { slots: false });
+    return { ...header, network: Network.fromJSON(header.network), weights };
+  }
+  const { network, weights, precision = 'float32', preprocess, classes } = source;
+  if (!(network instanceof Network && weights instanceof Map))
+    throw new StriateError('INVALID_ARGUMENT', 'load takes a path or { network, weights }', {
+      remedy: 'Give the path of a checkpoint, or a network with all its weights.',
+    });
+  const rest = { preprocess: preprocess ?? null, classes: classes ?? null };
+  return { network, weights, precision, ...rest, seed: 0, loss: 'external' };
+}
+
 /** The weights without those of auxiliary branches. */
-function forInference(trained: Network, network: Network, saved: Weights): Weights {
+function forInference(
+  trained: Network,
+  network: Network,
+  saved: ReadonlyMap<string, HostTensor>,
+): ReadonlyMap<string, HostTensor> {
   if (trained === network) return saved;
   const kept = new Set(network.parameters().map(({ name }) => name));
   const dropped = new Set(trained.parameters().map(({ name }) => name));
-  return new Weights([...saved].filter(([name]) => kept.has(name) || !dropped.has(name)));
+  return new Map([...saved].filter(([name]) => kept.has(name) || !dropped.has(name)));
 }
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */

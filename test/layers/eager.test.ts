@@ -61,6 +61,33 @@ describe('eager forms', () => {
     );
   });
 
+  it('locallyConnected2d and its gradients agree on shapes', () => {
+    const x = [2, 7, 9, 3];
+    const options = { size: [3, 5], stride: 2, padding: 1 };
+    const w = [4, 4, 45, 6];
+    const forward = eager('locallyConnected2d', { x, w, b: [4, 4, 6] }, options);
+    const y = forward.shapes.y!;
+    expect(y).to.deep.equal([2, 4, 4, 6]);
+    const back = (name: string, shapes: Shapes, more: object) =>
+      eager(`locallyConnected2dBackward${name}`, shapes, { ...options, ...more });
+    const data = back('Data', { dy: y, w }, { inputSize: [7, 9] });
+    expect(data.shapes).to.deep.equal({ dx: x });
+    const filter = back('Filter', { x, dy: y }, { bias: true });
+    expect(filter.shapes).to.deep.equal({ dw: w, db: [4, 4, 6] });
+    expect(data.attributes).to.deep.equal(forward.attributes);
+    expect(filter.attributes).to.deep.equal(forward.attributes);
+    const wrong = { x, w: [3, 4, 45, 6] };
+    expect(thrown(() => eager('locallyConnected2d', wrong, options)).message).to.contain(
+      'w has 3x4 positions, not 4x4',
+    );
+    expect(thrown(() => back('Filter', { x, dy: [2, 5, 4, 6] }, {})).message).to.contain(
+      'dy has 5x4 positions',
+    );
+    expect(thrown(() => eager('locallyConnected2d', { x, w: [3] }, options)).message).to.contain(
+      'size * size * channels',
+    );
+  });
+
   it('poolings and their gradients agree on shapes', () => {
     const x = [2, 7, 9, 3];
     const options = { size: 3, stride: 2, padding: 1 };

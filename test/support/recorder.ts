@@ -39,8 +39,9 @@ export function recordForward(
         commit,
       });
     };
+  const outputShape = inferShape(layer, name, sources, fit);
   const parameters = new Map(
-    (layer.definition.parameters?.(shapes, layer.options) ?? []).map((spec) => [
+    (layer.definition.parameters?.(shapes, layer.options, outputShape) ?? []).map((spec) => [
       spec.name,
       tensorOf(spec.shape, false),
     ]),
@@ -50,7 +51,7 @@ export function recordForward(
     dtype: 'float32',
     layer: name,
     fit,
-    outputShape: inferShape(layer, name, sources, fit),
+    outputShape,
     parameter(parameter) {
       const tensor = parameters.get(parameter);
       if (tensor === undefined) throw new Error(`no parameter ${parameter}`);
