@@ -6,6 +6,7 @@ import { models, Network } from '../../lib/index.js';
 export const small: Readonly<Record<string, () => Network>> = {
   'alexnet-owt': () => models.alexnetOwt({ input: [63, 63, 3], classes: 7 }),
   'vgg11-bn': () => models.vgg11({ input: [32, 32, 3], classes: 7, batchNorm: true }),
+  'googlenet-aux': () => models.googlenet({ input: [80, 80, 3], classes: 7, auxiliary: true }),
   'googlenet-bn': () => models.googlenetBn({ input: [48, 40, 3], classes: 7 }),
   'googlenet-bn 5x5': () => models.googlenetBn({ input: [48, 40, 3], classes: 7, wideFilter: 5 }),
   resnet18: () => models.resnet18({ input: [40, 33, 3], classes: 7 }),

@@ -1,5 +1,15 @@
 import { expect } from 'chai';
-import { fromArrays, load, sequential, sgd, type Loss, type Network } from '../../lib/index.js';
+import {
+  batches,
+  fromArrays,
+  load,
+  sequential,
+  sgd,
+  type Batch,
+  type Dataset,
+  type Loss,
+  type Network,
+} from '../../lib/index.js';
 import { dense, flatten, relu } from '../../lib/layers/index.js';
 import {
   huber,
@@ -15,15 +25,12 @@ const plainNetwork = (): Network =>
   sequential([8, 8, 1], [flatten(), dense({ units: 16 }), relu(), dense({ units: 4 })]);
 
 /** The quadrants with one-hot vectors for labels. */
-function vectors(length: number): ReturnType<typeof quadrants> {
-  const set = quadrants(length);
-  const x = new Uint8Array(length * 64);
-  const labels = new Int32Array(length);
-  const indices = Uint32Array.from({ length }, (_, i) => i);
-  void set.read(indices, { x, target: labels }, undefined as never);
+async function vectors(length: number): Promise<Dataset> {
+  const { value } = await batches(quadrants(length), { batch: length, shuffle: false }).next();
+  const { x, target: labels } = value as Batch;
   const target = new Float32Array(4 * length);
   labels.forEach((label, i) => (target[4 * i + label] = 1));
-  return fromArrays({ x, shape: [8, 8, 1], target, targetShape: [4] } as never);
+  return fromArrays({ x, shape: [8, 8, 1], target, targetShape: [4] });
 }
 
 describe('training by a loss', () => {
@@ -68,7 +75,7 @@ describe('training by a loss', () => {
     const soft = softmaxCrossEntropy({ softTargets: true });
     const trainer = await smallTrainer({ loss: soft, optimizer }, plainNetwork());
     const plain = await smallTrainer({ optimizer }, plainNetwork());
-    const [a, b] = [await trainer.evaluate(vectors(64)), await plain.evaluate(quadrants(64))];
+    const [a, b] = [await trainer.evaluate(await vectors(64)), await plain.evaluate(quadrants(64))];
     expect(a.loss).to.be.closeTo(b.loss, 1e-5);
     expect(a.accuracy).to.equal(b.accuracy);
   });
@@ -82,7 +89,7 @@ describe('training by a loss', () => {
   for (const loss of byNumbers)
     it(`${loss.kind} falls`, async () => {
       const trainer = await smallTrainer({ loss, optimizer }, plainNetwork());
-      const { epochs } = await trainer.fit(vectors(256), { epochs: 15 });
+      const { epochs } = await trainer.fit(await vectors(256), { epochs: 15 });
       const [first, last] = [epochs[0]!.train, epochs.at(-1)!.train];
       expect(last.loss).to.be.below(0.6 * first.loss);
       expect(last.accuracy).to.be.NaN;
