@@ -15,6 +15,8 @@ export { scope } from './graph/names.js';
 export {
   network,
   Network,
+  type Auxiliary,
+  type AuxiliaryOutput,
   type NetworkNode,
   type NetworkOptions,
   type NetworkParameter,
@@ -47,10 +49,12 @@ export {
   type Initializer,
 } from './initializers/index.js';
 export type { Plan } from './program/plan.js';
-export type { Summary, SummaryRow } from './reports/summary.js';
+export type { Precision } from './program/precision.js';
+export type { Summary, SummaryOptions, SummaryRow } from './reports/summary.js';
 export type { ReceptiveField } from './reports/receptive-field.js';
 export { lint, printFindings, type Finding } from './reports/lint/index.js';
 export { draw, type DrawOptions } from './reports/drawing/index.js';
+export * from './conversions/index.js';
 
 export {
   device,
@@ -61,6 +65,7 @@ export {
   type DeviceOptions,
 } from './runtime/device.js';
 export type { Tensor } from './runtime/tensor.js';
+export { fromHalf, toHalf, type HalfType } from './program/half.js';
 
 export { batches, fromArrays, fromAsyncIterable, split, subset, take } from './data/index.js';
 export type {
@@ -85,6 +90,7 @@ export {
   type ClassifyOptions,
   type LoadOptions,
   type Model,
+  type ModelSource,
   type Prediction,
 } from './training/model.js';
 export type {
@@ -94,5 +100,7 @@ export type {
   TrainerMemory,
   TrainerOptions,
 } from './training/trainer.js';
+export { fromPytorch, toPytorch, type PytorchOptions } from './formats/pytorch.js';
+export type { LossScaleOptions, LossScaleState } from './training/loss-scale.js';
 export { readWeights, Weights, writeWeights } from './training/weights.js';
 export type { HostData, HostDType, HostTensor } from './training/weights.js';

@@ -60,6 +60,24 @@ function program(runner: Runner): OpProgram {
   return made;
 }
 
+/** The same with gradients times a loss scale, divided by it in place. */
+function scaledProgram(runner: Runner, gradients: ArrayLike<number>): OpProgram {
+  const made = new OpProgram(runner.device, {
+    gradients: floats(gradients, 'accumulate'),
+    segments: {
+      shape: [1, 4],
+      dtype: 'int32',
+      contents: [0, length, floatBits(1), 0],
+      access: 'read',
+    },
+    parameters: floats(numbers(length, 'parameters'), 'accumulate'),
+  });
+  made.add('unscaleGradients', {}, { gradients: 'gradients' });
+  const operands = { gradients: 'gradients', segments: 'segments', parameters: 'parameters' };
+  made.add('sgd', { momentum: 0, nesterov: 0 }, operands);
+  return made;
+}
+
 const snapshot = async (p: OpProgram) => Promise.all(state.map((name) => p.read(name)));
 
 describe('commit flag', () => {
@@ -97,6 +115,24 @@ describe('commit flag', () => {
       p.dispose();
     });
   }
+
+  it('nor when a scaled gradient is not finite, at any place; others are divided by the scale', async () => {
+    const good = numbers(length, 'gradients');
+    for (const at of [undefined, 0, 4095, 16384, length - 1]) {
+      const gradients = good.map((g) => 1024 * g);
+      if (at !== undefined) gradients[at] = [NaN, Infinity, -Infinity][at % 3]!;
+      const p = scaledProgram(runner, gradients);
+      const before = await p.read('parameters');
+      const { committed } = await p.run({ learningRate: 0.5, lossScale: 1024 });
+      expect(committed).to.equal(at === undefined);
+      const after = await p.read('parameters');
+      if (at === undefined)
+        for (let i = 0; i < length; ++i)
+          expect(after[i]).to.be.closeTo(before[i]! - 0.5 * good[i]!, 1e-6);
+      else expect(after).to.deep.equal(before);
+      p.dispose();
+    }
+  });
 
   it('a step without a check commits', async () => {
     const p = new OpProgram(runner.device, {

@@ -28,7 +28,7 @@ export interface NativeOp {
     optional: boolean;
     element: 'storage' | 'compute' | 'int32' | 'bytes' | 'other';
   }[];
-  attributes: { name: string; type: 'int32' | 'float32' | 'int64'; offset: number }[];
+  attributes: { name: string; type: 'int32' | 'float32' | 'int64' | 'float64'; offset: number }[];
   attributesSize: number;
 }
 

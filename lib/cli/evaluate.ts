@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { batches } from '../data/index.js';
 import { softmaxCrossEntropy } from '../losses/index.js';
+import type { Precision } from '../program/precision.js';
 import type { DeviceName } from '../runtime/device.js';
 import { checkFits } from '../training/evaluate.js';
 import { MetricSums, type StepSums } from '../training/metrics.js';
@@ -18,6 +19,7 @@ interface EvaluateOptions extends CommonOptions {
   batch: number;
   device: DeviceName;
   threads?: number;
+  precision?: Precision;
 }
 
 export function addEvaluate(program: Command): void {
@@ -29,6 +31,7 @@ export function addEvaluate(program: Command): void {
     .addOption(shared.dataDir())
     .option('--batch <n>', 'images at a time', count, 100)
     .addOption(shared.device())
+    .addOption(shared.precision('the checkpoint’s where the device runs it, else float32'))
     .addOption(shared.threads())
     .action(evaluate);
 }
@@ -36,9 +39,13 @@ export function addEvaluate(program: Command): void {
 async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<void> {
   const output = outputFor(options);
   const { batch } = options;
-  const { test } = await openData(options.data, options.dataDir);
   await using device = await openDevice(options, output);
-  await using model = await load(checkpoint, { device, batch });
+  await using model = await load(checkpoint, {
+    device,
+    batch,
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
+  });
+  const { test } = await openData(options.data, options.dataDir, model.network);
   const { input, output: scores } = endsOf(model.network);
   const rules = new TargetRules(softmaxCrossEntropy(), scores, 'float32');
   checkFits(test, input, rules);
@@ -60,7 +67,7 @@ async function evaluate(checkpoint: string, options: EvaluateOptions): Promise<v
  */
 function score({ data, shape }: Prediction, labels: ArrayLike<number>): StepSums {
   const [n = 0, classes = 0] = shape;
-  const sums: StepSums = { loss: 0, count: n, top1: 0, top5: 0 };
+  const sums: StepSums = { loss: 0, weight: n, count: n, top1: 0, top5: 0 };
   for (let image = 0; image < n; image++) {
     const logits = Array.from(data.subarray(image * classes, (image + 1) * classes));
     const label = labels[image]!;

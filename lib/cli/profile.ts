@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { softmaxCrossEntropy } from '../losses/index.js';
 import { sgd } from '../optimizers/index.js';
+import type { Precision } from '../program/precision.js';
 import { kernelRows, kernelTable } from '../reports/kernels.js';
 import type { DeviceName } from '../runtime/device.js';
 import { countKernels } from '../runtime/emulated.js';
@@ -15,6 +16,7 @@ interface ProfileOptions extends CommonOptions {
   kernels?: true;
   batch: number;
   device: DeviceName;
+  precision: Precision;
 }
 
 export function addProfile(program: Command): void {
@@ -24,6 +26,7 @@ export function addProfile(program: Command): void {
     .addOption(shared.device().default('cuda:emulated'))
     .option('--kernels', 'count launches and sectors by kernel (on cuda:emulated)')
     .option('--batch <n>', 'images a step', count, 2)
+    .addOption(shared.precision('float32').default('float32'))
     .action(profile);
 }
 
@@ -41,6 +44,7 @@ async function profile(model: string, options: ProfileOptions): Promise<void> {
   await using trainer = await network.trainer({
     device,
     batch: options.batch,
+    precision: options.precision,
     loss: softmaxCrossEntropy(),
     optimizer: sgd({ learningRate: 0.01, momentum: 0.9 }),
   });

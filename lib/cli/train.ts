@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CancelledError, StriateError } from '../errors.js';
+import type { Precision } from '../program/precision.js';
 import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
 import type { Trainer } from '../training/trainer.js';
@@ -33,6 +34,7 @@ interface TrainOptions extends CommonOptions {
   weightDecay?: number;
   device: DeviceName;
   seed?: number;
+  precision?: Precision;
   threads?: number;
   resume?: string;
   out?: string;
@@ -59,6 +61,7 @@ export function addTrain(program: Command): void {
       'seed of the parameters, the order of the data and dropout (default: 0, or the checkpoint’s)',
       whole,
     )
+    .addOption(shared.precision('float32, or the checkpoint’s'))
     .addOption(shared.threads())
     .option('--resume <checkpoint>', 'go on from a checkpoint')
     .option('--out <file>', 'where to save (default: <model>.safetensors)')
@@ -93,7 +96,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     output.note(`${name}: ending the step, then saving; once more to exit at once`),
   );
   const resolved = await resolveModel(model);
-  const data = await openData(options.data, options.dataDir);
+  const data = await openData(options.data, options.dataDir, resolved.network);
   const checkpoint = options.out ?? `${resolved.name}.safetensors`;
   await checkFolder(checkpoint);
   const given = recipeOf(resolved);
@@ -111,6 +114,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     ...trainerOptions(recipe, run),
     device,
     ...(options.seed === undefined ? {} : { seed: options.seed }),
+    ...(options.precision === undefined ? {} : { precision: options.precision }),
     ...(options.resume === undefined ? {} : { resume: options.resume }),
   });
 

@@ -145,7 +145,8 @@ export class BatchReader {
     sample: number,
   ): Promise<Batch | undefined> {
     const into = this.arrays ?? sampleArrays(this.set, indices.length);
-    const found = (await this.set.read(indices, into, this.stop.signal)) ?? indices.length;
+    const pass = { seed: this.seed, epoch };
+    const found = (await this.set.read(indices, into, this.stop.signal, pass)) ?? indices.length;
     const ended = found < indices.length;
     const end = sample + found;
     const last = ended || this.indicesAt(epoch, end).length === 0;

@@ -18,6 +18,12 @@ export interface TargetKind {
   shape: Shape;
 }
 
+/** Which time a sample is read: with its index all that random changes of it may depend on. */
+export interface DataPass {
+  seed: number;
+  epoch: number;
+}
+
 /** Samples by number. Images are `[height, width, channels]`, values as stored (bytes 0 to 255). */
 export interface Dataset {
   /** Number of samples; `Infinity` where only the end of a stream tells it. */
@@ -32,12 +38,13 @@ export interface Dataset {
   readonly sequential?: boolean;
   /**
    * Writes the samples of these indices into the arrays, in this order. Returns how many there were
-   * when a stream ends before; nothing when all.
+   * when a stream ends before; nothing when all. `pass` is for sets that change samples at random.
    */
   read(
     indices: Uint32Array,
     into: SampleArrays,
     signal?: AbortSignal,
+    pass?: DataPass,
   ): Promise<number | void> | number | void;
 }
 

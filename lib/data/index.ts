@@ -1,6 +1,18 @@
 export { fromArrays, type ArrayOptions } from './arrays.js';
 export { batches, type Batch, type BatchOptions, type DataPosition } from './batches.js';
-export type { Dataset, SampleArrays, TargetKind } from './dataset.js';
+export { cifar10, cifar100, type Cifar100Options, type CifarOptions } from './cifar.js';
+export type { DataPass, Dataset, SampleArrays, TargetKind } from './dataset.js';
+export { imageFolder, type ImageFolder, type ImageFolderOptions } from './images/folder.js';
+export {
+  centerCrop,
+  randomHorizontalFlip,
+  randomResizedCrop,
+  resize,
+  type ImageTransform,
+  type ImageView,
+  type RandomResizedCropOptions,
+} from './images/transforms.js';
 export { fashionMnist, mnist, type IdxFolderOptions, type TrainAndTest } from './mnist.js';
 export { fromAsyncIterable, type StreamOptions, type StreamSample } from './stream.js';
 export { split, subset, take } from './subsets.js';
+export { synthetic, type SyntheticOptions } from './synthetic.js';

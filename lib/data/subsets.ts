@@ -14,7 +14,7 @@ export function subset(set: Dataset, indices: ArrayLike<number>): Dataset {
   return {
     ...described(set),
     length: chosen.length,
-    read(positions, into, signal) {
+    read(positions, into, signal, pass) {
       const mapped = positions.map((position) => {
         const index = chosen[position];
         if (index === undefined)
@@ -24,7 +24,7 @@ export function subset(set: Dataset, indices: ArrayLike<number>): Dataset {
           );
         return index;
       });
-      return set.read(mapped, into, signal);
+      return set.read(mapped, into, signal, pass);
     },
   };
 }

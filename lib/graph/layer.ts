@@ -78,6 +78,8 @@ export interface ForwardScope {
     shape: readonly number[],
     options?: { name?: string; batched?: boolean; dtype?: 'uint8' | 'int32' },
   ): Tensor;
+  /** A vector of numbers that never change. */
+  constant(name: string, values: readonly number[]): Tensor;
   emit(
     op: OpDefinition,
     attributes: AttributeValues,

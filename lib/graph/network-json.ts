@@ -1,5 +1,6 @@
 import '../layers/index.js';
 import { FormatError, StriateError } from '../errors.js';
+import { readWeight, type AuxiliaryOutput } from './auxiliary.js';
 import { findLayer, listLayers, makeLayer } from './define-layer.js';
 import type { Json, Layer } from './layer.js';
 import { checkName } from './names.js';
@@ -17,6 +18,8 @@ export type NetworkJson = {
   readonly nodes: readonly NodeJson[];
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  /** Only where there are some. */
+  readonly auxiliary?: readonly { readonly output: number; readonly weight: number }[];
 };
 
 /** `input` is the kind of what enters; it has a shape and a type, a layer has options and inputs. */
@@ -39,6 +42,7 @@ export function networkToJson(network: Network): NetworkJson {
     nodes: network.nodes.map(nodeToJson),
     inputs: network.inputs,
     outputs: network.outputs,
+    ...(network.auxiliary.length === 0 ? {} : { auxiliary: network.auxiliary }),
   };
 }
 
@@ -48,7 +52,7 @@ function nodeToJson({ name, layer, inputs, shape, dtype }: NetworkNode): NodeJso
 }
 
 export function networkFromJson(json: unknown): Network {
-  const { format, fit, nodes, inputs, outputs } = record(json, 'the network');
+  const { format, fit, nodes, ...ends } = record(json, 'the network');
   if (format !== 1) {
     throw broken(
       `format is ${describe(format)}, not 1`,
@@ -59,7 +63,7 @@ export function networkFromJson(json: unknown): Network {
   if (!Array.isArray(nodes) || nodes.length > mostNodes)
     throw broken(`nodes is ${describe(nodes)}`);
   try {
-    return readNetwork(fit, nodes, inputs, outputs);
+    return readNetwork(fit, nodes, ends);
   } catch (error) {
     if (error instanceof FormatError || !(error instanceof StriateError)) throw error;
     throw new FormatError(`not a network: ${error.message}`, {
@@ -69,25 +73,37 @@ export function networkFromJson(json: unknown): Network {
   }
 }
 
-function readNetwork(
-  fit: Fit,
-  nodes: readonly unknown[],
-  inputs: unknown,
-  outputs: unknown,
-): Network {
+function readNetwork(fit: Fit, nodes: readonly unknown[], ends: Record<string, unknown>): Network {
   const layers = new Map<string, Layer | null>();
   const read = nodes.map((node, id) => readNode(node, id, layers));
-  const declared = indices(inputs, 'inputs', read.length);
+  const declared = indices(ends.inputs, 'inputs', read.length);
   const expected = read.flatMap((node, id) => (node.layer === null ? [id] : []));
   if (declared.length !== expected.length || !expected.every((id) => declared.includes(id))) {
     throw broken('inputs does not list the input nodes');
   }
-  const results = indices(outputs, 'outputs', read.length);
+  const results = indices(ends.outputs, 'outputs', read.length);
   if (results.length === 0) throw broken('outputs is empty');
-  const network = new Network({ fit, nodes: read, inputs: declared, outputs: results });
+  const auxiliary = readAuxiliaryOutputs(ends.auxiliary ?? [], read.length);
+  const network = new Network({
+    ...{ fit, nodes: read, inputs: declared, outputs: results, auxiliary },
+  });
   if (results.some((id) => !network.nodes[id]!.batched))
     throw broken('an output is one number for the whole batch');
   return network;
+}
+
+function readAuxiliaryOutputs(json: unknown, bound: number): AuxiliaryOutput[] {
+  if (!Array.isArray(json)) throw broken(`auxiliary is ${describe(json)}`);
+  const entries = json.map((entry, i) => record(entry, `auxiliary[${i}]`));
+  const outputs = indices(
+    entries.map(({ output }) => output),
+    'auxiliary',
+    bound,
+  );
+  return entries.map(({ weight }, i) => ({
+    output: outputs[i]!,
+    weight: readWeight(weight, `auxiliary[${i}].weight`),
+  }));
 }
 
 function readNode(json: unknown, id: number, layers: Map<string, Layer | null>): NodeDescription {

@@ -3,11 +3,21 @@ import { customLoss, type LossFunction } from '../losses/custom.js';
 import type { Loss } from '../losses/loss.js';
 import { planNetwork, type PlanOptions } from '../program/plan-network.js';
 import type { Plan } from '../program/plan.js';
-import { summarize, type Summary } from '../reports/summary.js';
+import { summarize, type Summary, type SummaryOptions } from '../reports/summary.js';
 import type { Trainer, TrainerOptions } from '../training/trainer.js';
+import {
+  checkAuxiliary,
+  describeNode,
+  dropAuxiliary,
+  reachableNodes,
+  readAuxiliary,
+  type Auxiliary,
+  type AuxiliaryOutput,
+} from './auxiliary.js';
 import { nameNodes } from './naming.js';
 import { networkFromJson, networkToJson, type NetworkJson } from './network-json.js';
 import { invalid } from './options.js';
+import type { Layer } from './layer.js';
 import type { Fit, Shape } from './shape.js';
 import {
   collectParameters,
@@ -18,6 +28,7 @@ import {
 } from './nodes.js';
 import { Value } from './value.js';
 
+export type { Auxiliary, AuxiliaryOutput } from './auxiliary.js';
 export type { NetworkNode, NetworkParameter } from './nodes.js';
 
 export interface NetworkDescription {
@@ -26,6 +37,7 @@ export interface NetworkDescription {
   /** Nodes by id. */
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  readonly auxiliary?: readonly AuxiliaryOutput[];
 }
 
 /**
@@ -37,6 +49,8 @@ export class Network {
   readonly nodes: readonly NetworkNode[];
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  /** Outputs that only training has, each with the weight of its loss. */
+  readonly auxiliary: readonly AuxiliaryOutput[];
   readonly fit: Fit;
   readonly #parameters: readonly NetworkParameter[];
 
@@ -47,6 +61,8 @@ export class Network {
     this.nodes = Object.freeze(nodes);
     this.inputs = Object.freeze([...description.inputs]);
     this.outputs = Object.freeze([...description.outputs]);
+    this.auxiliary = Object.freeze([...(description.auxiliary ?? [])]);
+    checkAuxiliary(nodes, this.outputs, this.auxiliary);
     this.fit = description.fit;
     this.#parameters = Object.freeze(collectParameters(nodes));
     Object.freeze(this);
@@ -58,8 +74,8 @@ export class Network {
   }
 
   /** The nodes' volumes, parameters and memory as a table; prints with `String()`. */
-  summary(): Summary {
-    return summarize(this);
+  summary(options: SummaryOptions = {}): Summary {
+    return summarize(this, options);
   }
 
   /** Plain data from which `Network.fromJSON` makes an equal network. */
@@ -102,36 +118,53 @@ export class Network {
 
   /**
    * The same network with another last dense layer: `units` outputs, named `head`, so that its
-   * parameters are `head.w` and `head.b` and start afresh while the others keep their names.
+   * parameters are `head.w` and `head.b` and start afresh while the others keep their names. The last
+   * dense layer of each auxiliary branch gets as many, and the name `aux1/head`, `aux2/head`, ...
    *
    * @throws StriateError INVALID_ARGUMENT when there is no dense layer.
    */
   replaceHead(options: { units: number }): Network {
     requireOptions(options, 'replaceHead', '{ units: 10 }');
-    const old = this.nodes.findLast((node) => node.layer?.kind === 'dense');
-    if (old === undefined) {
+    const { nodes, inputs, outputs, auxiliary, fit } = this;
+    const trunk = reachableNodes(nodes, outputs);
+    const renamed = new Map<string, Layer>();
+    const replace = (among: ReadonlySet<number>, name: string): void => {
+      const old = nodes.findLast(({ id, layer }) => among.has(id) && layer?.kind === 'dense');
+      if (old === undefined) {
+        throw invalid(
+          'the network has no dense layer to replace',
+          'Build the network with a new end instead.',
+        );
+      }
+      const bias = old.layer!.options.bias === true;
+      renamed.set(old.name, dense({ units: options.units, bias, name }));
+    };
+    replace(trunk, 'head');
+    for (const [i, { output }] of auxiliary.entries()) {
+      const branch = [...reachableNodes(nodes, [output])].filter((id) => !trunk.has(id));
+      replace(new Set(branch), `aux${i + 1}/head`);
+    }
+    const taken = [...renamed.values()].map(({ givenName }) => givenName);
+    const clash = nodes.find(({ name }) => taken.includes(name) && !renamed.has(name));
+    if (clash !== undefined) {
       throw invalid(
-        'the network has no dense layer to replace',
-        'Build the network with a new end instead.',
+        `another layer is already named '${clash.name}'`,
+        'Give that layer another name.',
       );
     }
-    const head = dense({
-      units: options.units,
-      bias: old.layer!.options.bias === true,
-      name: 'head',
+    return new Network({
+      ...{ fit, inputs, outputs, auxiliary },
+      nodes: nodes.map((node) => {
+        const head = renamed.get(node.name);
+        if (head === undefined) return describeNode(node);
+        return { name: head.givenName!, layer: head, inputs: node.inputs };
+      }),
     });
-    const nodes = this.nodes.map((node): NodeDescription => {
-      if (node.layer === null) return node;
-      const { layer, inputs } = node;
-      return node.name === old.name
-        ? { name: 'head', layer: head, inputs }
-        : { name: node.name, layer, inputs };
-    });
-    const clash = this.nodes.find((node) => node.name === 'head' && node.name !== old.name);
-    if (clash !== undefined) {
-      throw invalid("another layer is already named 'head'", 'Give that layer another name.');
-    }
-    return new Network({ fit: this.fit, nodes, inputs: this.inputs, outputs: this.outputs });
+  }
+
+  /** The network as inference runs it: without the branches that only auxiliary outputs need. */
+  withoutAuxiliary(): Network {
+    return this.auxiliary.length === 0 ? this : new Network(dropAuxiliary(this));
   }
 }
 
@@ -144,13 +177,19 @@ export interface NetworkPlanOptions extends Omit<PlanOptions, 'loss'> {
 export interface NetworkOptions {
   /** For sizes that do not divide, where a layer has no `fit` of its own; default 'exact'. */
   fit?: Fit;
+  /**
+   * Outputs with the output's shape that are trained beside it, as GoogLeNet's classifiers in the middle:
+   * the loss of training is that of the output plus the sum of `weight` times that of each. Inference,
+   * evaluation and loaded models run without them; metrics are the output's.
+   */
+  auxiliary?: readonly Auxiliary[];
 }
 
 /**
  * The network between inputs and outputs: every layer that the outputs depend on.
  *
  * @throws ShapeError for volumes that do not fit; StriateError INVALID_ARGUMENT for an input that is
- * missing or unused, and for two layers of one name.
+ * missing or unused, for two layers of one name, and for an auxiliary output of another shape.
  */
 export function network(
   inputs: Value | readonly Value[],
@@ -159,7 +198,8 @@ export function network(
 ): Network {
   const [from, to] = [listOf(inputs, 'inputs'), listOf(outputs, 'outputs')];
   const fit = readFit(options);
-  const values = reachable(to);
+  const auxiliary = readAuxiliary(options.auxiliary ?? [], to);
+  const values = reachable([...to, ...auxiliary.map(({ output }) => output)]);
   checkInputs(from, values);
   const loose = to.findIndex((value) => !value.batched);
   if (loose >= 0) {
@@ -181,6 +221,7 @@ export function network(
     })),
     inputs: from.map(idOf),
     outputs: to.map(idOf),
+    auxiliary: auxiliary.map(({ output, weight }) => ({ output: idOf(output), weight })),
   });
 }
 

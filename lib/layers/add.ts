@@ -1,6 +1,6 @@
 import { ShapeError } from '../errors.js';
 import { defineLayer } from '../graph/define-layer.js';
-import { printShape, sameShape } from '../graph/shape.js';
+import { elementsOf, printShape, sameShape } from '../graph/shape.js';
 import type { Value } from '../graph/value.js';
 import { shift } from './affine.js';
 import { binaryKinds, binaryOp } from './binary.js';
@@ -21,6 +21,7 @@ const make = defineLayer({
     }
     return first!;
   },
+  flops: (inputs, output) => (inputs.length - 1) * elementsOf(output),
   forward(scope, [first, ...rest]) {
     return rest.reduce((a, b) => {
       const y = scope.tensor(scope.outputShape, { batched: a.batched });

@@ -2,9 +2,15 @@ import { ShapeError } from '../errors.js';
 import { defineLayer, type NamedOptions } from '../graph/define-layer.js';
 import type { Layer } from '../graph/layer.js';
 import { elementsOf } from '../graph/shape.js';
-import { optional, readOptions, real, type OptionRules } from '../graph/options.js';
+import { flag, maybe, optional, readOptions, real, type OptionRules } from '../graph/options.js';
 import { constant } from '../initializers/index.js';
-import { defineOp, type AttributeValues, type Extent } from '../program/op.js';
+import {
+  defineOp,
+  type AttributeValues,
+  type Extent,
+  type GradientScope,
+  type OpDefinition,
+} from '../program/op.js';
 import type { Tensor } from '../program/tensor.js';
 import type { EagerShapes } from './eager.js';
 
@@ -13,14 +19,23 @@ export interface BatchNormOptions extends NamedOptions {
   epsilon?: number;
   /** Weight of the new batch in the running statistics, as in PyTorch; default 0.1. */
   momentum?: number;
+  /**
+   * Training too uses the running statistics and leaves them as they are, as PyTorch's layer in `eval()`:
+   * gamma, beta and what lies before the layer go on learning. Default false.
+   */
+  frozen?: boolean;
 }
 
-interface Options {
+interface OpOptions {
   readonly epsilon: number;
   readonly momentum: number;
 }
 
-const rules: OptionRules<Options> = {
+interface Options extends OpOptions {
+  readonly frozen?: boolean | undefined;
+}
+
+const opRules: OptionRules<OpOptions> = {
   epsilon: optional(
     real('a number above 0', (v) => v > 0),
     1e-5,
@@ -30,6 +45,8 @@ const rules: OptionRules<Options> = {
     0.1,
   ),
 };
+
+const rules: OptionRules<Options> = { ...opRules, frozen: maybe(flag) };
 
 const attributes = { epsilon: 'float32', momentum: 'float32' } as const;
 
@@ -42,11 +59,21 @@ function workspace(x: Tensor | undefined): Extent {
 }
 
 function eagerAttributes(_shapes: EagerShapes, options: object): AttributeValues {
-  return { ...readOptions('batchNorm', rules, options) };
+  return { ...readOptions('batchNorm', opRules, options) };
 }
 
 function perChannel(x: readonly number[]): { shape: readonly number[] } {
   return { shape: [x.at(-1)!] };
+}
+
+function emitBackward(g: GradientScope, op: OpDefinition): void {
+  const dy = g.gradientOf('y');
+  if (dy === undefined) return;
+  g.contribute(['gamma', 'beta', 'x'], ({ gamma: dgamma, beta: dbeta, x: dx }) => {
+    const [x, gamma] = [g.operand('x'), g.operand('gamma')];
+    const [mean, variance] = [g.operand('mean'), g.operand('variance')];
+    g.emit(op, g.attributes, { x, gamma, mean, variance, dy, dx, dgamma, dbeta });
+  });
 }
 
 export const batchNormOp = defineOp({
@@ -73,24 +100,7 @@ export const batchNormOp = defineOp({
       unbiased: perChannel(x!),
     }),
   },
-  backward(g) {
-    const dy = g.gradientOf('y');
-    if (dy === undefined) return;
-    g.contribute(['gamma', 'beta', 'x'], ({ gamma: dgamma, beta: dbeta, x: dx }) => {
-      const [x, gamma] = [g.operand('x'), g.operand('gamma')];
-      const [mean, variance] = [g.operand('mean'), g.operand('variance')];
-      g.emit(batchNormBackwardOp, g.attributes, {
-        x,
-        gamma,
-        mean,
-        variance,
-        dy,
-        dx,
-        dgamma,
-        dbeta,
-      });
-    });
-  },
+  backward: (g) => emitBackward(g, batchNormBackwardOp),
 });
 
 export const batchNormInferenceOp = defineOp({
@@ -109,10 +119,11 @@ export const batchNormInferenceOp = defineOp({
     attributes: eagerAttributes,
     outputs: ({ x }) => ({ y: { shape: x! } }),
   },
+  // The statistics are constants.
+  backward: (g) => emitBackward(g, batchNormFrozenBackwardOp),
 });
 
-export const batchNormBackwardOp = defineOp({
-  name: 'batchNormBackward',
+const gradient: Omit<OpDefinition, 'name'> = {
   operands: [
     { name: 'x', role: 'in' },
     { name: 'gamma', role: 'in', element: 'compute' },
@@ -131,6 +142,14 @@ export const batchNormBackwardOp = defineOp({
     attributes: eagerAttributes,
     outputs: ({ x }) => ({ dx: { shape: x! }, dgamma: perChannel(x!), dbeta: perChannel(x!) }),
   },
+};
+
+export const batchNormBackwardOp = defineOp({ name: 'batchNormBackward', ...gradient });
+
+/** Of the inference's arithmetic, for training with frozen statistics. */
+export const batchNormFrozenBackwardOp = defineOp({
+  name: 'batchNormFrozenBackward',
+  ...gradient,
 });
 
 export const batchNormUpdateOp = defineOp({
@@ -168,11 +187,12 @@ const make = defineLayer<Options>({
     ];
   },
   forward(scope, [x], options) {
-    const attributes = { ...options };
+    const { epsilon, momentum, frozen = false } = options;
+    const attributes = { epsilon, momentum };
     const [gamma, beta] = [scope.parameter('gamma'), scope.parameter('beta')];
     const [runningMean, runningVariance] = [scope.parameter('mean'), scope.parameter('variance')];
     const y = scope.tensor(scope.outputShape);
-    if (scope.mode === 'infer') {
+    if (scope.mode === 'infer' || frozen) {
       const statistics = { mean: runningMean, variance: runningVariance };
       scope.emit(batchNormInferenceOp, attributes, { x, gamma, beta, ...statistics, y });
       return y;
@@ -196,7 +216,7 @@ const make = defineLayer<Options>({
  * Batch normalisation (Ioffe and Szegedy 2015) by channel:
  * `y = gamma (x - mean) / sqrt(variance + epsilon) + beta`. Volumes `[H, W, C]` and vectors `[C]` keep
  * their shape. Training uses the statistics of the batch and moves the running ones (the variance with
- * N/(N-1), as PyTorch); inference uses the running ones.
+ * N/(N-1), as PyTorch); inference uses the running ones, training too where the layer is `frozen`.
  *
  * Parameters: `gamma`, `beta`, and the state `mean`, `variance`, each `[C]`. A batch with one value a
  * channel has no variance: training refuses it.

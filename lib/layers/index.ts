@@ -11,13 +11,23 @@ export { dense, type DenseOptions } from './dense.js';
 export { depthwiseConv2d, type DepthwiseConv2dOptions } from './depthwise-conv2d.js';
 export { div } from './div.js';
 export { dropout, type DropoutOptions } from './dropout.js';
+export { elu, type EluOptions } from './elu.js';
 export { flatten } from './flatten.js';
+export { gelu, type GeluOptions } from './gelu.js';
 export { globalAvgPool2d } from './global-avg-pool2d.js';
 export { globalMaxPool2d } from './global-max-pool2d.js';
+export { groupNorm, type GroupNormOptions } from './group-norm.js';
+export { hardSigmoid } from './hard-sigmoid.js';
+export { hardSwish } from './hard-swish.js';
 export { l2Pool2d } from './l2-pool2d.js';
 export { locallyConnected2d, type LocallyConnected2dOptions } from './locally-connected2d.js';
+export { localResponseNorm, type LocalResponseNormOptions } from './local-response-norm.js';
+export { leakyRelu, type LeakyReluOptions } from './leaky-relu.js';
 export { maxPool2d } from './max-pool2d.js';
+export { maxout, type MaxoutOptions } from './maxout.js';
 export { mul } from './mul.js';
+export { multiply } from './multiply.js';
+export { prelu, type PreluOptions } from './prelu.js';
 export {
   crop2d,
   pad2d,
@@ -29,8 +39,13 @@ export {
 } from './pad2d.js';
 export { mean, sum } from './reduce.js';
 export { relu } from './relu.js';
+export { relu6 } from './relu6.js';
 export { reshape } from './reshape.js';
+export { sigmoid } from './sigmoid.js';
+export { silu } from './silu.js';
+export { softplus, type SoftplusOptions } from './softplus.js';
 export { sub } from './sub.js';
+export { tanh } from './tanh.js';
 export { abs, exp, log, neg, sqrt, square } from './unary.js';
 export { upsample2d, type Upsample2dOptions, type UpsampleMode } from './upsample2d.js';
 export type { PoolOptions } from './pooling.js';

@@ -137,6 +137,7 @@ function within(scope: ForwardScope, layer: Layer, name: string, value: Value): 
     outputShape: inferShape(layer, name, value.inputs, 'exact'),
     parameter: (parameter) => scope.parameter(parameter),
     tensor: (shape, options) => scope.tensor(shape, options),
+    constant: (name, values) => scope.constant(name, values),
     emit: (op, attributes, operands) => scope.emit(op, attributes, operands),
     commit: (op, attributes, operands) => scope.commit(op, attributes, operands),
     reshape: (x, shape) => scope.reshape(x, shape),

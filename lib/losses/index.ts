@@ -1,10 +1,30 @@
 import { StriateError } from '../errors.js';
+import { huber, meanAbsoluteError, meanSquaredError, sigmoidCrossEntropy } from './element-loss.js';
 import type { Loss } from './loss.js';
 import { softmaxCrossEntropy } from './softmax-cross-entropy.js';
+import { svmHinge } from './svm-hinge.js';
 
 export { customLoss, type LossFunction } from './custom.js';
+export {
+  huber,
+  meanAbsoluteError,
+  meanSquaredError,
+  sigmoidCrossEntropy,
+  type HuberOptions,
+} from './element-loss.js';
 export type { Loss, LossResult, TargetSpec } from './loss.js';
 export { softmaxCrossEntropy, type SoftmaxCrossEntropyOptions } from './softmax-cross-entropy.js';
+export { svmHinge, type SvmHingeOptions } from './svm-hinge.js';
+
+/** The losses by kind, as files and the command line name them. */
+export const lossFactories: Readonly<Record<string, (options: object) => Loss>> = {
+  softmaxCrossEntropy,
+  svmHinge,
+  meanSquaredError,
+  meanAbsoluteError,
+  huber,
+  sigmoidCrossEntropy,
+};
 
 /**
  * The loss that `toJSON()` wrote.
@@ -13,7 +33,8 @@ export { softmaxCrossEntropy, type SoftmaxCrossEntropyOptions } from './softmax-
  */
 export function lossFromJSON(json: unknown): Loss {
   const { kind, ...options } = Object(json) as Record<string, unknown>;
-  if (kind === 'softmaxCrossEntropy') return softmaxCrossEntropy(options);
+  if (typeof kind === 'string' && Object.hasOwn(lossFactories, kind))
+    return lossFactories[kind]!(options);
   throw new StriateError('INVALID_ARGUMENT', 'the loss is not one that a file can hold', {
     remedy: 'Make a trainer with the loss, and evaluate there.',
   });

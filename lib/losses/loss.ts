@@ -14,7 +14,8 @@ export interface LossResult {
   readonly loss: Tensor;
   /**
    * `'statistics'`: four numbers (sum of the losses, rows that count, first place, among the first
-   * five), whose op needs no gradient from above. `'scalar'`: one number, the mean over the batch.
+   * five), whose op needs no gradient from above, and a fifth, by which the sum is divided, where that is
+   * not the rows that count. `'scalar'`: one number, the mean over the batch.
    */
   readonly form: 'statistics' | 'scalar';
 }
@@ -27,6 +28,8 @@ export interface Loss {
   toJSON(): { readonly kind: string } & { readonly [key: string]: Json | undefined };
   /** The target that belongs to an output of this shape; throws ShapeError. */
   target(output: Shape): TargetSpec;
+  /** Of losses that count hits: the number of classes. */
+  classes?(output: Shape): number;
   /** Emits the forward pass. The output is batched; the target is as `target` says. */
   forward(scope: ForwardScope, output: Tensor, target: Tensor): LossResult;
 }

@@ -1,14 +1,26 @@
 import { ShapeError } from '../errors.js';
-import { optional, readOptions, type OptionRule } from '../graph/options.js';
-import { describe, invalid } from '../graph/options.js';
-import { elementsOf, printShape } from '../graph/shape.js';
+import {
+  describe,
+  flag,
+  invalid,
+  maybe,
+  readOptions,
+  real,
+  type OptionRule,
+  type OptionRules,
+} from '../graph/options.js';
+import { elementsOf } from '../graph/shape.js';
 import { defineOp } from '../program/op.js';
+import { ignoreLabel, requireScores } from './class-options.js';
 import type { Loss } from './loss.js';
+import { softCrossEntropyOp, weightedCrossEntropyOp } from './weighted-cross-entropy.js';
+
+const kind = 'softmaxCrossEntropy';
 
 const attributes = { ignoreLabel: 'int32' } as const;
 
 function eagerAttributes(_shapes: unknown, options: object): { ignoreLabel: number } {
-  return readOptions('softmaxCrossEntropy', rules, options);
+  return readOptions(kind, { ignoreLabel }, options);
 }
 
 export const softmaxCrossEntropyOp = defineOp({
@@ -68,44 +80,92 @@ export const softmaxOp = defineOp({
 export interface SoftmaxCrossEntropyOptions {
   /** Images with this label count neither in the loss nor in the accuracy; default -1. */
   ignoreLabel?: number;
+  /**
+   * From 0 (the default) to 1: the target is `1 - labelSmoothing` at the label and `labelSmoothing / classes`
+   * everywhere besides (Szegedy et al., arXiv:1512.00567, section 7).
+   */
+  labelSmoothing?: number;
+  /** What each class counts, as many as classes; default 1 each. The mean is over the labels' weights. */
+  classWeights?: readonly number[];
+  /** Targets are float32 distributions `[classes]` instead of labels; default false. */
+  softTargets?: boolean;
 }
 
-const label: OptionRule<number> = {
+interface Options {
+  readonly ignoreLabel: number;
+  readonly labelSmoothing: number | undefined;
+  readonly classWeights: readonly number[] | undefined;
+  readonly softTargets: boolean | undefined;
+}
+
+const classWeights: OptionRule<readonly number[]> = {
   read(value, where) {
-    if (typeof value === 'number' && Number.isInteger(value) && Math.abs(value) < 2 ** 31)
-      return value;
-    throw invalid(`${where} is ${describe(value)}`, 'Give a whole number.');
+    const isWeight = (w: unknown): boolean => typeof w === 'number' && Number.isFinite(w) && w >= 0;
+    if (Array.isArray(value) && value.length > 0 && value.every(isWeight))
+      return [...(value as number[])];
+    throw invalid(`${where} is ${describe(value)}`, 'Give a number, 0 or more, for each class.');
   },
 };
 
-const rules = { ignoreLabel: optional(label, -1) };
+const rules: OptionRules<Options> = {
+  ignoreLabel,
+  labelSmoothing: maybe(real('a number from 0 to 1', (v) => v >= 0 && v <= 1)),
+  classWeights: maybe(classWeights),
+  softTargets: maybe(flag),
+};
 
 /**
- * Softmax and the cross-entropy of its output with integer labels: the mean over the labels that count
- * of `-log softmax(logits)[label]`. The network ends in logits `[classes]`; labels are int32 numbers
- * from 0 to below the number of classes.
+ * Softmax and the cross-entropy of its output with the target: the mean over the labels that count of
+ * `-log softmax(logits)[label]`. The network ends in logits `[classes]`; labels are int32 numbers
+ * from 0 to below the number of classes. Smoothing, weights and soft targets are PyTorch's
+ * `CrossEntropyLoss`: with class weights the mean divides by the sum of the labels' weights, with soft
+ * targets by the images. Their accuracy takes the largest entry for the label.
+ *
+ * @throws StriateError INVALID_ARGUMENT for options out of range, and for an `ignoreLabel` with soft
+ * targets; ShapeError, when training is set up, for weights of another number of classes.
  */
 export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): Loss {
-  const kind = 'softmaxCrossEntropy';
-  const attributes = readOptions(kind, rules, options);
+  const read = readOptions<Options>(kind, rules, options);
+  const { ignoreLabel, labelSmoothing = 0, classWeights, softTargets = false } = read;
+  if (softTargets && options.ignoreLabel !== undefined && options.ignoreLabel !== -1)
+    throw invalid(
+      'softmaxCrossEntropy has an ignoreLabel, but soft targets are no labels',
+      'Leave ignoreLabel out.',
+    );
+  const isPlain = labelSmoothing === 0 && classWeights === undefined && !softTargets;
   return {
     kind,
-    toJSON: () => ({ kind, ...attributes }),
+    toJSON: () => ({ kind, ...read }),
     target(output) {
-      if (output.length > 0 && output.at(-1) === elementsOf(output))
-        return { dtype: 'int32', shape: [] };
-      throw new ShapeError(
-        `softmaxCrossEntropy needs logits [classes], the network gives ${printShape(output)}`,
-        {
-          remedy: 'End the network with dense({ units: classes }), flatten() or globalAvgPool2d().',
-        },
-      );
+      requireScores(kind, output);
+      const classes = elementsOf(output);
+      if (classWeights !== undefined && classWeights.length !== classes)
+        throw new ShapeError(
+          `softmaxCrossEntropy has ${classWeights.length} class weights, the network gives ${classes} classes`,
+          { remedy: 'Give a weight for each class.' },
+        );
+      return softTargets ? { dtype: 'float32', shape: output } : { dtype: 'int32', shape: [] };
     },
-    forward(scope, output, labels) {
-      const logits = scope.reshape(output, [elementsOf(output.shape)]);
+    classes: elementsOf,
+    forward(scope, output, target) {
+      const classes = elementsOf(output.shape);
+      const logits = scope.reshape(output, [classes]);
       const losses = scope.tensor([], { name: 'losses' });
-      const statistics = scope.tensor([4], { name: 'statistics', batched: false });
-      scope.emit(softmaxCrossEntropyOp, attributes, { logits, labels, losses, statistics });
+      const statistics = scope.tensor([isPlain ? 4 : 5], { name: 'statistics', batched: false });
+      if (isPlain) {
+        const operands = { logits, labels: target, losses, statistics };
+        scope.emit(softmaxCrossEntropyOp, { ignoreLabel }, operands);
+        return { loss: statistics, form: 'statistics' };
+      }
+      const weights = classWeights && scope.constant('classWeights', classWeights);
+      const attributes = { ignoreLabel, labelSmoothing };
+      if (softTargets) {
+        const operands = { logits, target: scope.reshape(target, [classes]), weights };
+        scope.emit(softCrossEntropyOp, attributes, { ...operands, losses, statistics });
+      } else {
+        const operands = { logits, labels: target, weights, losses, statistics };
+        scope.emit(weightedCrossEntropyOp, attributes, operands);
+      }
       return { loss: statistics, form: 'statistics' };
     },
   };

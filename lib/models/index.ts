@@ -1,6 +1,11 @@
 export { allCnn } from './all-cnn.js';
 export { alexnetOwt, type AlexnetOwtOptions } from './alexnet.js';
-export { googlenetBn, type GooglenetBnOptions } from './googlenet.js';
+export {
+  googlenet,
+  googlenetBn,
+  type GooglenetBnOptions,
+  type GooglenetOptions,
+} from './googlenet.js';
 export { lenet } from './lenet.js';
 export { mobilenet, type MobilenetOptions } from './mobilenet.js';
 export { nin, ninCifar } from './nin.js';

@@ -1,7 +1,7 @@
 import type { Network } from '../graph/network.js';
 import { allCnn } from './all-cnn.js';
 import { alexnetOwt } from './alexnet.js';
-import { googlenetBn } from './googlenet.js';
+import { googlenet, googlenetBn } from './googlenet.js';
 import { lenet } from './lenet.js';
 import { mobilenet } from './mobilenet.js';
 import { nin, ninCifar } from './nin.js';
@@ -22,6 +22,8 @@ export const zoo: Readonly<Record<string, () => Network>> = {
   'vgg13-bn': () => vgg13({ batchNorm: true }),
   'vgg16-bn': () => vgg16({ batchNorm: true }),
   'vgg19-bn': () => vgg19({ batchNorm: true }),
+  googlenet: () => googlenet(),
+  'googlenet-aux': () => googlenet({ auxiliary: true }),
   'googlenet-bn': () => googlenetBn(),
   resnet18: () => resnet18(),
   resnet34: () => resnet34(),

@@ -14,19 +14,21 @@ export function settingsOf(
   return {
     learningRateScale: group?.learningRateScale ?? defaults.learningRateScale,
     weightDecay: group?.weightDecay ?? defaults.weightDecay,
+    frozen: group?.frozen ?? defaults.frozen,
   };
 }
 
 /** Asserts that the groups are well formed. */
 export function checkGroups(groups: readonly ParameterGroup[]): readonly ParameterGroup[] {
   return groups.map((group) => {
-    checkNames('a parameter group', ['match', 'learningRateScale', 'weightDecay'], group);
+    checkNames('a parameter group', ['match', 'learningRateScale', 'weightDecay', 'frozen'], group);
     if (!(group.match instanceof RegExp))
       throw new StriateError('INVALID_ARGUMENT', 'a parameter group needs `match`, a RegExp', {
         remedy: 'for example { match: /\\.b$/, learningRateScale: 2 }',
       });
     requireNumber('learningRateScale', group.learningRateScale, (v) => v >= 0);
     requireNumber('weightDecay', group.weightDecay, (v) => v >= 0);
+    requireSwitch('frozen', group.frozen);
     return { ...group };
   });
 }
@@ -43,24 +45,29 @@ export function requireNumber(
   });
 }
 
+export function requireSwitch(name: string, value: unknown): void {
+  if (value === undefined || typeof value === 'boolean') return;
+  throw new StriateError('INVALID_ARGUMENT', `${name} is ${JSON.stringify(value)}`, {
+    remedy: `${name} is true or false`,
+  });
+}
+
 export function groupsToJSON(groups: readonly ParameterGroup[]): Json {
-  return groups.map(({ match, learningRateScale, weightDecay }) => ({
+  return groups.map(({ match, learningRateScale, weightDecay, frozen }) => ({
     match: { source: match.source, flags: match.flags },
     learningRateScale,
     weightDecay,
+    frozen,
   }));
 }
 
 export function groupsFromJSON(json: unknown): ParameterGroup[] {
   if (!Array.isArray(json)) throw badGroups();
   return json.map((entry: unknown) => {
-    const { match, learningRateScale, weightDecay } = (entry ?? {}) as Record<string, unknown>;
+    const { match, ...settings } = (entry ?? {}) as Record<string, unknown>;
     const { source, flags } = (match ?? {}) as Record<string, unknown>;
     if (typeof source !== 'string' || typeof flags !== 'string') throw badGroups();
-    const group: ParameterGroup = { match: pattern(source, flags) };
-    if (typeof learningRateScale === 'number') group.learningRateScale = learningRateScale;
-    if (typeof weightDecay === 'number') group.weightDecay = weightDecay;
-    return group;
+    return { ...settings, match: pattern(source, flags) };
   });
 }
 

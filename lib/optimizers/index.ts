@@ -1,11 +1,24 @@
 import { StriateError } from '../errors.js';
 import { scheduleFromJSON } from '../schedules/index.js';
+import { adadelta } from './adadelta.js';
+import { adagrad } from './adagrad.js';
+import { adam, adamW } from './adam.js';
 import { groupsFromJSON } from './groups.js';
 import type { Optimizer } from './optimizer.js';
+import { rmsProp } from './rms-prop.js';
 import { sgd } from './sgd.js';
 
+export { adadelta, type AdadeltaOptions } from './adadelta.js';
+export { adagrad, type AdagradOptions } from './adagrad.js';
+export { adam, adamW, type AdamOptions } from './adam.js';
+export type { CommonOptions as OptimizerOptions } from './common.js';
 export type { Optimizer, ParameterGroup, ParameterSettings, UpdateScope } from './optimizer.js';
+export { rmsProp, type RmsPropOptions } from './rms-prop.js';
 export { sgd, type SgdOptions } from './sgd.js';
+
+const factories = new Map<unknown, (options: object) => Optimizer>(
+  Object.entries({ adadelta, adagrad, adam, adamW, rmsProp, sgd }),
+);
 
 /**
  * The optimizer that `toJSON()` wrote.
@@ -13,38 +26,20 @@ export { sgd, type SgdOptions } from './sgd.js';
  * @throws StriateError `INVALID_FORMAT` for an unknown kind or malformed fields.
  */
 export function optimizerFromJSON(json: unknown): Optimizer {
-  const fields = (json ?? {}) as Record<string, unknown>;
-  const known = readers.get(fields.kind);
-  if (known === undefined)
-    throw new StriateError(
-      'INVALID_FORMAT',
-      `there is no optimizer ${JSON.stringify(fields.kind)}`,
-      {
-        remedy: `known are: ${[...readers.keys()].join(', ')}`,
-      },
-    );
-  return known(fields);
-}
-
-const readers = new Map<unknown, (fields: Record<string, unknown>) => Optimizer>([
-  [
-    'sgd',
-    (fields) =>
-      sgd({
-        learningRate: scheduleFromJSON(fields.learningRate),
-        momentum: numberOf(fields, 'momentum'),
-        nesterov: fields.nesterov === true,
-        weightDecay: numberOf(fields, 'weightDecay'),
-        groups: groupsFromJSON(fields.groups ?? []),
-      }),
-  ],
-]);
-
-function numberOf(fields: Record<string, unknown>, name: string): number {
-  const value = fields[name] ?? 0;
-  if (typeof value !== 'number')
-    throw new StriateError('INVALID_FORMAT', `the optimizer's ${name} is not a number`, {
-      remedy: 'use what toJSON() of an optimizer wrote',
+  const { kind, ...fields } = Object(json) as Record<string, unknown>;
+  const factory = factories.get(kind);
+  if (factory === undefined)
+    throw new StriateError('INVALID_FORMAT', `there is no optimizer ${JSON.stringify(kind)}`, {
+      remedy: `known are: ${[...factories.keys()].join(', ')}`,
     });
-  return value;
+  const learningRate = scheduleFromJSON(fields.learningRate);
+  const groups = groupsFromJSON(fields.groups ?? []);
+  try {
+    return factory({ ...fields, learningRate, groups });
+  } catch (cause) {
+    throw new StriateError('INVALID_FORMAT', `the optimizer: ${(cause as Error).message}`, {
+      remedy: 'use what toJSON() of an optimizer wrote',
+      cause,
+    });
+  }
 }

@@ -7,11 +7,16 @@ import type { Schedule } from '../schedules/schedule.js';
 export interface ParameterSettings {
   /** Multiplies the schedule's rate. */
   learningRateScale: number;
-  /** L2 penalty: added to the gradient, times the parameter. */
+  /** L2 penalty: added to the gradient, times the parameter; `adamW` takes it off the parameter itself. */
   weightDecay: number;
+  /** It stays as it is, and costs no memory for a gradient. */
+  frozen: boolean;
 }
 
-/** Settings for the parameters whose full name (`conv1.b`) matches. */
+/**
+ * Settings for the parameters whose full name (`conv1.b`) matches. `frozen` holds for running statistics
+ * as well.
+ */
 export interface ParameterGroup extends Partial<ParameterSettings> {
   match: RegExp;
 }
@@ -22,6 +27,8 @@ export interface UpdateScope {
   readonly gradients: Tensor;
   /** int32 [count, 4]: first element, elements, bits of rateScale and weightDecay (float32). */
   readonly segments: Tensor;
+  /** [2]: factor and bound of every gradient, where gradients are clipped. */
+  readonly clip: Tensor | undefined;
   slot(name: string): Tensor;
   emit(
     op: OpDefinition,

@@ -2,11 +2,34 @@ import { StriateError } from '../errors.js';
 import type { ForwardScope } from '../graph/layer.js';
 import type { Fit, Shape } from '../graph/shape.js';
 import { copy } from './copy.js';
-import type { AttributeValues, OpDefinition, Operands, Target, TargetDevice } from './op.js';
+import { isHalf } from './half.js';
+import type {
+  AttributeValues,
+  OpDefinition,
+  OperandSpec,
+  Operands,
+  Target,
+  TargetDevice,
+} from './op.js';
+import {
+  computeTypeOf,
+  storageTypeOf,
+  type ComputeType,
+  type Precision,
+  type StorageType,
+} from './precision.js';
 import type { Category, DType, Phase } from './program.js';
 import { concatMark, makeStep, type Step, type TapeOperand } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
-import { coversStorage, denseView, elementsOf, product, reshapeView, rowOf } from './views.js';
+import {
+  coversStorage,
+  denseView,
+  elementsOf,
+  floatBytes,
+  product,
+  reshapeView,
+  rowOf,
+} from './views.js';
 
 export interface StorageOptions {
   name: string;
@@ -14,6 +37,16 @@ export interface StorageOptions {
   category: Category;
   region?: NonNullable<Storage['region']>;
 }
+
+/** Where an instruction stands, and for which type of volumes it is emitted. */
+interface Place {
+  layer: string;
+  phase: Phase;
+  /** Left out: that of the volumes which it reads. */
+  volumes?: StorageType;
+}
+
+type GivenOperands = Record<string, Tensor | Target | undefined>;
 
 /** What is read after the run, or written before it. */
 export interface Port extends TapeOperand {
@@ -33,14 +66,32 @@ export class Builder {
   readonly constants = new Map<Storage, Uint8Array>();
   /** Parameters by full name. */
   readonly parameters = new Map<string, Tensor>();
+  /** 16-bit copies of parameters, by parameter; the compiler emits what makes them. */
+  readonly weightCopies = new Map<Tensor, Tensor>();
+  /** Of parameters, sums, statistics and losses. */
+  readonly dtype: ComputeType;
+  /** Of volumes: activations and their gradients. */
+  readonly storageType: StorageType;
   readonly #roots = new Map<Tensor, Tensor>();
+  /** What the first instruction that writes it will give its element type. */
+  readonly #open = new Set<Storage>();
+  /** Values of the forward pass in another element type, by value. */
+  readonly #converted = new Map<Tensor, Tensor>();
   #storages = 0;
 
   constructor(
     readonly batch: number,
-    readonly dtype: 'float32' | 'float64',
+    readonly precision: Precision,
     readonly device: TargetDevice = 'cpu',
-  ) {}
+  ) {
+    this.dtype = computeTypeOf(precision);
+    this.storageType = storageTypeOf(precision);
+  }
+
+  /** Whether gradients are multiplied by the loss scale until the optimizer takes them. */
+  get scaled(): boolean {
+    return this.precision === 'float16';
+  }
 
   storage(
     options: StorageOptions & { fixed?: number; perImage?: number; offset?: never },
@@ -64,6 +115,20 @@ export class Builder {
     return denseView(this.storage({ ...options, ...size }), shape, batched);
   }
 
+  /**
+   * A dense tensor whose element type is that of the operand as which it is first written: `compute`
+   * operands are in the compute type, `storage` operands in that of the instruction's volumes.
+   */
+  openTensor(
+    shape: readonly number[],
+    batched: boolean,
+    options: Omit<StorageOptions, 'dtype'>,
+  ): Tensor {
+    const t = this.tensor(shape, batched, { ...options, dtype: this.storageType });
+    if (this.storageType !== this.dtype) this.#open.add(t.storage);
+    return t;
+  }
+
   constant(name: string, dtype: DType, shape: readonly number[], bytes: Uint8Array): Tensor {
     const category: Category = dtype === 'int32' ? 'optimizer' : 'state';
     const t = this.tensor(shape, false, { name, dtype, category, region: 'constants' });
@@ -78,9 +143,9 @@ export class Builder {
     return t;
   }
 
-  /** Lets the caller read a tensor after a run. */
+  /** Lets the caller read a tensor after a run; what has 16 bits in the compute type. */
   output(name: string, t: Tensor): void {
-    const dense = coversStorage(t) && t.storage.region === undefined;
+    const dense = coversStorage(t) && t.storage.region === undefined && !isHalf(t.dtype);
     const tensor = dense ? t : this.#copied(t, name);
     this.outputs.push({ name, tensor, access: 'read' });
   }
@@ -112,16 +177,17 @@ export class Builder {
   emit(
     op: OpDefinition,
     attributes: AttributeValues,
-    operands: Record<string, Tensor | Target | undefined>,
-    place: { layer: string; phase: Phase },
+    operands: GivenOperands,
+    { volumes, ...place }: Place,
   ): Step {
-    const step = makeStep(
-      op,
-      attributes,
-      this.#withWorkspace(op, attributes, operands, place),
-      place,
-    );
-    (place.phase === 'commit' ? this.commits : this.steps).push(step);
+    const numbers = 'tf32' in op.attributes ? { ...attributes, tf32: this.#tf32 } : attributes;
+    const after: Step[] = [];
+    const typed =
+      this.storageType === this.dtype
+        ? operands
+        : this.#withTypes(op, operands, { ...place, ...(volumes && { volumes }) }, after);
+    const step = makeStep(op, numbers, this.#withWorkspace(op, numbers, typed, place), place);
+    (place.phase === 'commit' ? this.commits : this.steps).push(step, ...after);
     return step;
   }
 
@@ -132,9 +198,10 @@ export class Builder {
         remedy: 'give at least one input',
       });
     const channels = xs.reduce((sum, x) => sum + rowOf(x), 0);
+    const sameType = xs.every(({ dtype }) => dtype === first.dtype);
     const y = this.tensor([...first.shape.slice(0, -1), channels], first.batched, {
       name: `${place.layer}.y`,
-      dtype: first.dtype,
+      dtype: sameType ? first.dtype : this.storageType,
       category: 'activations',
     });
     const operands = new Map<string, TapeOperand>();
@@ -144,14 +211,17 @@ export class Builder {
     return y;
   }
 
-  /** What a layer sees. */
-  forwardScope(context: {
-    layer: string;
-    mode: 'train' | 'infer';
-    fit: Fit;
-    outputShape: Shape;
-  }): ForwardScope {
-    const place = { layer: context.layer, phase: 'forward' as const };
+  /** What a layer sees. `volumes`: the type of its volumes; a loss computes all in the compute type. */
+  forwardScope(
+    context: {
+      layer: string;
+      mode: 'train' | 'infer';
+      fit: Fit;
+      outputShape: Shape;
+    },
+    volumes: StorageType = this.storageType,
+  ): ForwardScope {
+    const place = { layer: context.layer, phase: 'forward' as const, volumes };
     return {
       ...context,
       dtype: this.dtype,
@@ -163,12 +233,19 @@ export class Builder {
           });
         return t;
       },
-      tensor: (shape, { name = 'y', batched = true, dtype = this.dtype } = {}) =>
-        this.tensor(shape, batched, {
-          name: `${context.layer}.${name}`,
-          dtype,
-          category: 'activations',
-        }),
+      tensor: (shape, { name = 'y', batched = true, dtype } = {}) => {
+        const options = { name: `${context.layer}.${name}`, category: 'activations' } as const;
+        return dtype === undefined
+          ? this.openTensor(shape, batched, options)
+          : this.tensor(shape, batched, { ...options, dtype });
+      },
+      constant: (name, values) =>
+        this.constant(
+          `${context.layer}.${name}`,
+          this.dtype,
+          [values.length],
+          floatBytes(values, this.dtype),
+        ),
       emit: (op, attributes, operands) => {
         this.emit(op, attributes, operands, place);
       },
@@ -176,14 +253,141 @@ export class Builder {
         this.emit(op, attributes, operands, { ...place, phase: 'commit' });
       },
       reshape: (x, shape) => this.reshape(x, shape),
-      concat: (xs) => this.concat(xs, place),
+      concat: (xs) => this.concat(xs, { layer: place.layer, phase: place.phase }),
     };
   }
 
   #copied(t: Tensor, name: string): Tensor {
-    const y = this.tensor(t.shape, t.batched, { name, dtype: t.dtype, category: 'activations' });
-    this.emit(copy, { alpha: 1, beta: 0 }, { x: t, y }, { layer: name, phase: 'forward' });
+    const dtype = isHalf(t.dtype) ? this.dtype : t.dtype;
+    const y = this.tensor(t.shape, t.batched, { name, dtype, category: 'activations' });
+    this.steps.push(
+      convert(t, { tensor: y, access: 'overwrite' }, { layer: name, phase: 'forward' }),
+    );
     return y;
+  }
+
+  get #tf32(): number {
+    return this.precision === 'tf32' ? 1 : 0;
+  }
+
+  /**
+   * The type of the volumes that an instruction works on: 16 bits where it reads one that has them. What
+   * is left over decides for instructions that read none (a fill): the volumes that they write.
+   */
+  #typeOf(op: OpDefinition, operands: GivenOperands): StorageType {
+    const given = op.operands
+      .filter(({ element = 'storage' }) => element === 'storage')
+      .flatMap(({ name, role }) => {
+        const operand = operands[name];
+        if (operand === undefined) return [];
+        const { storage } = tensorOf(operand);
+        const parameter = storage.region === 'parameters' || storage.region === 'state';
+        return parameter || this.#open.has(storage) ? [] : [{ role, storage }];
+      });
+    const read = given.filter(({ role }) => role === 'in');
+    const decisive = read.length > 0 ? read : given;
+    if (decisive.length === 0) return this.storageType;
+    return decisive.some(({ storage }) => isHalf(storage.dtype)) ? this.storageType : this.dtype;
+  }
+
+  /**
+   * Brings operands to the types that the op takes: inputs are converted before it, outputs of another
+   * type after it (`after`), open tensors become what is written to them.
+   */
+  #withTypes(
+    op: OpDefinition,
+    operands: GivenOperands,
+    place: Place,
+    after: Step[],
+  ): GivenOperands {
+    // A view may be older than the decision about its storage.
+    for (const operand of Object.values(operands)) {
+      const t = operand && tensorOf(operand);
+      if (t !== undefined) t.dtype = t.storage.dtype;
+    }
+    if (op === copy) return this.#copyTypes(operands, place);
+    const volumes = place.volumes ?? this.#typeOf(op, operands);
+    const typed: GivenOperands = { ...operands };
+    for (const spec of op.operands) {
+      const operand = operands[spec.name];
+      const dtype = this.#wantedType(spec, volumes);
+      if (operand === undefined || dtype === undefined) continue;
+      typed[spec.name] =
+        spec.role === 'in'
+          ? this.#as(dtype, tensorOf(operand), place)
+          : this.#written(
+              dtype,
+              'access' in operand ? operand : { tensor: operand, access: 'overwrite' },
+              place,
+              after,
+            );
+    }
+    return typed;
+  }
+
+  /** A copy converts by itself. */
+  #copyTypes(operands: GivenOperands, { volumes }: Place): GivenOperands {
+    const { x, y } = operands;
+    if (x && y) this.#settle(tensorOf(y), volumes ?? tensorOf(x).dtype);
+    return operands;
+  }
+
+  /** Gives an open tensor its element type. */
+  #settle(t: Tensor, dtype: DType): void {
+    if (!this.#open.delete(t.storage)) return;
+    t.storage.dtype = dtype;
+    t.dtype = dtype;
+  }
+
+  #wantedType({ element = 'storage' }: OperandSpec, volumes: StorageType): StorageType | undefined {
+    return element === 'storage' ? volumes : element === 'compute' ? this.dtype : undefined;
+  }
+
+  /** The value in this type. */
+  #as(dtype: StorageType, t: Tensor, { layer, phase }: Place): Tensor {
+    if (t.dtype === dtype || !isFloat(t.dtype)) return t;
+    if (t.storage.region === 'parameters' && isHalf(dtype)) return this.#weightCopy(dtype, t);
+    const converted = (x: Tensor, category: 'activations' | 'activationGradients'): Tensor => {
+      const name = `${x.storage.name}.${dtype}`;
+      const y = this.tensor(x.shape, x.batched, { name, dtype, category });
+      // What a commit reads is made before it, in the forward pass.
+      const at = { layer, phase: phase === 'commit' ? ('forward' as const) : phase };
+      this.steps.push(convert(x, { tensor: y, access: 'overwrite' }, at));
+      return y;
+    };
+    // Gradients change under way: each reader has them converted anew.
+    if (phase === 'backward') return converted(t, 'activationGradients');
+    const root = this.rootOf(t);
+    const known = this.#converted.get(root) ?? converted(root, 'activations');
+    this.#converted.set(root, known);
+    return this.reshape(known, t.shape);
+  }
+
+  /** A parameter as the ops that multiply it read it. To differentiation both are one value. */
+  #weightCopy(dtype: StorageType, t: Tensor): Tensor {
+    const root = this.rootOf(t);
+    let made = this.weightCopies.get(root);
+    if (made === undefined) {
+      const name = `${root.storage.name}.${dtype}`;
+      made = this.tensor(root.shape, false, { name, dtype, category: 'weightCopies' });
+      this.weightCopies.set(root, made);
+      this.#roots.set(made, root);
+    }
+    return this.reshape(made, t.shape);
+  }
+
+  /** Where the op writes: the target itself, or memory from which it is converted afterwards. */
+  #written(dtype: StorageType, target: Target, place: Place, after: Step[]): Target {
+    const { tensor, access } = target;
+    this.#settle(tensor, dtype);
+    if (tensor.dtype === dtype || !isFloat(tensor.dtype)) return target;
+    const { layer, phase } = place;
+    const name = `${tensor.storage.name}.${dtype}`;
+    const category =
+      tensor.storage.category === 'activations' ? 'activations' : 'activationGradients';
+    const made = this.tensor(tensor.shape, tensor.batched, { name, dtype, category });
+    after.push(convert(made, { tensor, access }, { layer, phase }));
+    return { tensor: made, access: 'overwrite' };
   }
 
   /** Gives the op the workspace that it asks for. */
@@ -214,4 +418,17 @@ export class Builder {
     });
     return { ...operands, workspace: denseView(storage, [Math.max(1, bytes)], false) };
   }
+}
+
+function tensorOf(operand: Tensor | Target): Tensor {
+  return 'access' in operand ? operand.tensor : operand;
+}
+
+function isFloat(dtype: DType): boolean {
+  return dtype === 'float32' || dtype === 'float64' || isHalf(dtype);
+}
+
+/** The op `copy` from one element type to another. */
+function convert(x: Tensor, y: Target, place: { layer: string; phase: Phase }): Step {
+  return makeStep(copy, { alpha: 1, beta: 0 }, { x, y }, place);
 }

@@ -4,15 +4,18 @@ import type { Optimizer } from '../optimizers/optimizer.js';
 import { assemble } from './assemble.js';
 import { Builder } from './builder.js';
 import { checkFinite } from './check-finite.js';
+import { copy } from './copy.js';
 import { differentiate, type Seed } from './differentiate.js';
 import { fuseConvRelu, placeConcats, runInPlace } from './fuse.js';
-import { lower, type InputDType, type NetworkDescription } from './lower.js';
+import { unscaleGradients } from './loss-scale.js';
+import { lower, type InputDType, type LoweredNetwork, type NetworkDescription } from './lower.js';
+import { requirePrecision, requireRuns, type Precision } from './precision.js';
 import { defaultPreprocess, type Preprocess } from './preprocess.js';
 import { bytesOf, type Program } from './program.js';
 import { prune } from './prune.js';
 import type { TargetDevice } from './op.js';
 import { checkLayout, layOut, segmentTable, type Layout, type SlabEntry } from './slabs.js';
-import { Uses, type Step } from './tape.js';
+import { makeStep, Uses, type Step } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
 import { assertSound } from './verify.js';
 import { denseView } from './views.js';
@@ -20,9 +23,9 @@ import { denseView } from './views.js';
 export interface CompileOptions {
   /** The largest batch that a run of the program takes. */
   batch: number;
-  /** The type of parameters and values. Default `'float32'`. */
-  dtype?: 'float32' | 'float64';
-  /** The type in which images arrive. Default: `dtype`. */
+  /** Default `'float32'`. */
+  precision?: Precision;
+  /** The type in which images arrive. Default: the type of the parameters. */
   inputDtype?: InputDType;
   /** The kind of device that the program is for: it decides how much workspace ops get. Default `'cpu'`. */
   device?: TargetDevice;
@@ -58,7 +61,8 @@ export interface InferenceOptions extends CompileOptions {
  *
  * Inputs are `images` and `target` (with `loss: 'external'`: `images` and `dy`), the output is
  * `statistics` (lossSum, count, top1, top5) or `loss` (a number), by the form of the loss; `output`
- * with `loss: 'external'`.
+ * with `loss: 'external'`. Auxiliary outputs of the network take the same target; their losses are outputs
+ * from `statistics2` or `loss2` on.
  *
  * @throws StriateError `INVALID_ARGUMENT` for a batch that is not a positive whole number, a network
  *   with several outputs, nothing to train, or a misfit of target and loss.
@@ -69,15 +73,18 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
     throw new StriateError('INVALID_ARGUMENT', 'the optimizer is missing, or is not one', {
       remedy: 'give sgd({ learningRate: 0.01, momentum: 0.9 }), for example',
     });
-  const output = oneOutput(lowered(builder, network, options, 'train'));
+  const { outputs, auxiliary } = lowered(builder, network, options, 'train');
+  const output = oneOutput(outputs);
   const isFrozen = (name: string): boolean =>
-    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0);
+    (options.freeze ?? []).some((pattern) => name.search(pattern) >= 0) ||
+    options.optimizer.settingsOf(name).frozen;
   const { loss } = options;
-  const seed =
-    loss === 'external' ? externalSeed(builder, output) : lossSeed(builder, loss, output, 'train');
+  const heads = [{ output, weight: 1 }, ...auxiliary];
+  const seeds =
+    loss === 'external' ? externalSeeds(builder, heads) : lossSeeds(builder, loss, heads, 'train');
 
   const homes = gradientHomes(builder, isFrozen);
-  const finished = differentiate(builder, seed, homes);
+  const finished = differentiate(builder, seeds, homes);
   const names = new Map([...builder.parameters].map(([name, t]) => [t, name]));
   const trained = new Set(finished.map((t) => names.get(t)!));
   const entries = slabEntries(builder, (name) => trained.has(name));
@@ -91,13 +98,8 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   const slabs = new Slabs(builder, layout);
   const commits = builder.commits.filter((step) => !writesFrozen(step, builder, isFrozen));
   checkCommits(builder, commits);
-  emitUpdate(
-    builder,
-    slabs,
-    options.optimizer,
-    layout,
-    loss === 'external' ? undefined : seed.tensor,
-  );
+  const losses = loss === 'external' ? [] : seeds.map(({ tensor }) => tensor);
+  emitUpdate(builder, slabs, options.optimizer, layout, losses);
   builder.steps.push(...commits);
   return finish(builder, options, {
     kind: loss === 'external' ? 'external' : 'train',
@@ -119,8 +121,8 @@ export function compileEvaluation(
   options: EvaluationOptions,
 ): Program {
   const builder = newBuilder(options);
-  const output = oneOutput(lowered(builder, network, options, 'infer'));
-  lossSeed(builder, options.loss, output, 'infer');
+  const output = oneOutput(lowered(builder, network, options, 'infer').outputs);
+  lossSeeds(builder, options.loss, [{ output, weight: 1 }], 'infer');
   if (options.logits === true) builder.output('logits', output);
   return finishShared(builder, options, 'evaluate');
 }
@@ -133,26 +135,23 @@ export function compileEvaluation(
  */
 export function compileInference(network: NetworkDescription, options: InferenceOptions): Program {
   const builder = newBuilder(options);
-  lowered(builder, network, options, 'infer').forEach((t, i) => {
+  lowered(builder, network, options, 'infer').outputs.forEach((t, i) => {
     builder.output(i === 0 ? 'output' : `output${i + 1}`, t);
   });
   return finishShared(builder, options, 'infer');
 }
 
 function newBuilder(options: CompileOptions): Builder {
-  const { batch, dtype = 'float32', inputDtype, device = 'cpu' } = options;
+  const { batch, precision = 'float32', inputDtype = 'float32', device = 'cpu' } = options;
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new StriateError('INVALID_ARGUMENT', `the batch is ${batch}`, {
       remedy: 'give a whole number of images from 1',
     });
-  requireOneOf('dtype', dtype, ['float32', 'float64']);
-  requireOneOf('inputDtype', inputDtype ?? dtype, ['uint8', 'float32', 'float64']);
+  requirePrecision(precision);
+  requireOneOf('inputDtype', inputDtype, ['uint8', 'float32', 'float64']);
   requireOneOf('device', device, ['cpu', 'cuda']);
-  if (device === 'cuda' && dtype === 'float64')
-    throw new StriateError('INVALID_ARGUMENT', 'the CUDA device computes in float32', {
-      remedy: "Use precision 'float32', or the device 'cpu', which computes in float64 as well.",
-    });
-  return new Builder(batch, dtype, device);
+  requireRuns(precision, device);
+  return new Builder(batch, precision, device);
 }
 
 function requireOneOf(name: string, value: string, allowed: readonly string[]): void {
@@ -167,10 +166,10 @@ function lowered(
   network: NetworkDescription,
   options: CompileOptions,
   mode: 'train' | 'infer',
-): readonly Tensor[] {
+): LoweredNetwork {
   const inputDtype = options.inputDtype ?? builder.dtype;
   const preprocess = options.preprocess ?? defaultPreprocess(inputDtype);
-  return lower(builder, network, { mode, inputDtype, preprocess }).outputs;
+  return lower(builder, network, { mode, inputDtype, preprocess });
 }
 
 function oneOutput(outputs: readonly Tensor[]): Tensor {
@@ -186,32 +185,44 @@ function oneOutput(outputs: readonly Tensor[]): Tensor {
   return output;
 }
 
-function lossSeed(builder: Builder, loss: Loss, output: Tensor, mode: 'train' | 'infer'): Seed {
+/** An output that is trained, and what its loss counts. */
+type Head = LoweredNetwork['auxiliary'][number];
+
+/** The loss of every head, against one target. */
+function lossSeeds(
+  builder: Builder,
+  loss: Loss,
+  heads: readonly Head[],
+  mode: 'train' | 'infer',
+): Seed[] {
   if (typeof (loss as Partial<Loss> | undefined)?.forward !== 'function')
     throw new StriateError('INVALID_ARGUMENT', 'the loss is missing, or is not one', {
       remedy:
         "give softmaxCrossEntropy(), customLoss((y, target) => ...), or 'external' for training",
     });
-  const { shape, dtype } = loss.target(output.shape);
+  const { shape, dtype } = loss.target(heads[0]!.output.shape);
   const target = builder.input('target', shape, dtype === 'int32' ? 'int32' : builder.dtype);
-  const scope = builder.forwardScope({
-    layer: 'loss',
-    mode,
-    fit: 'exact',
-    outputShape: [],
+  return heads.map(({ output, weight }, i) => {
+    const number = i === 0 ? '' : String(i + 1);
+    const context = { layer: `loss${number}`, mode, fit: 'exact', outputShape: [] } as const;
+    const scope = builder.forwardScope(context, builder.dtype);
+    const { loss: tensor, form } = loss.forward(scope, output, target);
+    builder.output(`${form === 'statistics' ? 'statistics' : 'loss'}${number}`, tensor);
+    return { form, tensor, weight };
   });
-  const { loss: tensor, form } = loss.forward(scope, output, target);
-  builder.output(form === 'statistics' ? 'statistics' : 'loss', tensor);
-  return { form, tensor };
 }
 
-function externalSeed(builder: Builder, output: Tensor): Seed {
+function externalSeeds(builder: Builder, heads: readonly Head[]): Seed[] {
+  const { output } = heads[0]!;
+  if (heads.length > 1)
+    throw new StriateError(
+      'INVALID_ARGUMENT',
+      'an external loss has the gradient by the output alone, the network has auxiliary outputs',
+      { remedy: 'train network.withoutAuxiliary(), or give a loss' },
+    );
   builder.output('output', output);
-  return {
-    form: 'external',
-    tensor: output,
-    gradient: builder.input('dy', output.shape, builder.dtype),
-  };
+  const gradient = builder.input('dy', output.shape, builder.dtype);
+  return [{ form: 'external', tensor: output, gradient }];
 }
 
 /** Memory for the gradient of every parameter that may learn. */
@@ -293,16 +304,24 @@ function emitUpdate(
   slabs: Slabs,
   optimizer: Optimizer,
   layout: Layout,
-  loss: Tensor | undefined,
+  losses: readonly Tensor[],
 ): void {
   const place = { layer: 'optimizer', phase: 'update' as const };
   const gradients = slabs.trained('gradients');
-  builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
+  const [loss, ...auxiliary] = losses;
+  if (builder.scaled) {
+    const target = { tensor: gradients, access: 'accumulate' } as const;
+    builder.emit(unscaleGradients, { reserved: 0 }, { gradients: target }, place);
+    if (loss) builder.emit(checkFinite, { reserved: 0 }, { loss }, place);
+  } else builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
+  for (const tensor of auxiliary)
+    builder.emit(checkFinite, { reserved: 0 }, { gradients: tensor, loss: undefined }, place);
   const { rows, bytes } = segmentTable(layout, (name) => optimizer.settingsOf(name));
   const segments = builder.constant('segments', 'int32', [rows, 4], bytes);
   optimizer.emit({
     gradients,
     segments,
+    clip: undefined,
     parameters: slabs.trained('parameters'),
     slot: (name) => slabs.trained('optimizer', name),
     emit: (op, attributes, operands) => {
@@ -337,6 +356,7 @@ function finish(
   const isolate = options.isolate === true;
   const kept = builder.outputs;
   let steps = prune(builder.steps, kept);
+  steps = copyWeights(builder, steps, made.slabs);
   moveIntoSlabs(builder, steps, made.slabs, made.homes);
   steps = fuseConvRelu(steps, kept);
   steps = placeConcats(steps, kept);
@@ -345,6 +365,34 @@ function finish(
   const program = assemble(builder, steps, { kind, layout, slots, isolate });
   assertSound(program);
   return program;
+}
+
+/**
+ * The 16-bit copies of the parameters that the steps read, made by one instruction at the start: they lie
+ * as the parameters do, so that one pass over the slab fills them. They belong to the run, so that
+ * whoever changes a parameter need not know of them.
+ */
+function copyWeights(builder: Builder, steps: readonly Step[], slabs: Slabs): Step[] {
+  const uses = new Uses(steps, []);
+  const copies = [...builder.weightCopies].flatMap(([parameter, made]) => {
+    if (uses.of(made.storage).length === 0) return [];
+    const found = slabs.layout.parameters.find(({ name }) => name === parameter.storage.name)!;
+    const offset = found.offset / bytesOf[found.dtype];
+    return [{ made, offset, end: offset + found.elements }];
+  });
+  if (copies.length === 0) return [...steps];
+  const begin = Math.min(...copies.map(({ offset }) => offset));
+  const elements = Math.max(...copies.map(({ end }) => end)) - begin;
+  const storage = builder.storage({
+    ...{ name: 'weights.copies', dtype: builder.storageType, category: 'weightCopies' },
+    fixed: elements,
+  });
+  for (const { made, offset } of copies)
+    uses.move(made.storage, { storage, offset: offset - begin, width: 1, pitch: 1 });
+  const x = denseView(slabs.storage('parameters'), [elements], false, begin);
+  const y = denseView(storage, [elements], false);
+  const place = { layer: 'weights', phase: 'forward' } as const;
+  return [makeStep(copy, { alpha: 1, beta: 0 }, { x, y }, place), ...steps];
 }
 
 /** From storages of their own, where the tape has put them, to their places in the slabs. */

@@ -1,23 +1,24 @@
 import { StriateError } from '../errors.js';
 import type { Builder } from './builder.js';
 import { copy, fill } from './copy.js';
+import { scaleByLossScale } from './loss-scale.js';
 import type { GradientScope, OpDefinition, Target } from './op.js';
 import { concatMark, type Step } from './tape.js';
 import type { Storage, Tensor } from './tensor.js';
 import { channelRange, overlaps, reshapeView, rowOf } from './views.js';
 
-/** Where the backward pass starts. */
+/** Where the backward pass starts. `weight`, default 1: what a loss counts in the sum of all. */
 export type Seed =
-  /** A number: its gradient is 1. */
-  | { form: 'scalar'; tensor: Tensor }
+  /** A number: its gradient is the weight. */
+  | { form: 'scalar'; tensor: Tensor; weight?: number }
   /** The statistics of a loss whose op knows its own gradient. */
-  | { form: 'statistics'; tensor: Tensor }
+  | { form: 'statistics'; tensor: Tensor; weight?: number }
   /** The gradient by the output comes from the caller. */
   | { form: 'external'; tensor: Tensor; gradient: Tensor };
 
 /**
  * Reverse mode over the tape. Appends the backward steps and returns the trainable parameters that
- * the seed depends on, in the order in which their gradients are finished.
+ * the seeds depend on, in the order in which their gradients are finished.
  *
  * Gradients belong to values (`rootOf`), so a reshape costs nothing. The first contribution to a
  * gradient overwrites, later ones accumulate. Where the gradient of an input *is* that of the output
@@ -25,25 +26,30 @@ export type Seed =
  */
 export function differentiate(
   builder: Builder,
-  seed: Seed,
+  seeds: readonly Seed[],
   homes: ReadonlyMap<Tensor, Tensor>,
 ): Tensor[] {
   const forward = [...builder.steps];
   const needed = whoNeedsGradients(builder, forward, homes);
-  const seedRoot = builder.rootOf(seed.tensor);
-  if (!needed.has(seedRoot))
+  const active = seeds.filter((seed) => needed.has(builder.rootOf(seed.tensor)));
+  if (active.length === 0)
     throw new StriateError('INVALID_ARGUMENT', 'the loss depends on no trainable parameter', {
       remedy: 'freeze fewer parameters, or add a layer that has some',
     });
   const gradients = new Gradients(builder, needed, homes);
-  gradients.seed(seed);
+  /** Of the losses whose ops know their own gradient. */
+  const weights = new Map<Tensor, number>();
+  for (const seed of active) {
+    if (seed.form === 'statistics') weights.set(builder.rootOf(seed.tensor), seed.weight ?? 1);
+    else gradients.seed(seed);
+  }
   for (const step of forward.toReversed()) {
     const outputs = outputRoots(builder, step);
-    const active = outputs.some(
-      (root) => gradients.has(root) || (seed.form === 'statistics' && root === seedRoot),
-    );
-    if (!active || !inputRoots(builder, step).some((root) => needed.has(root))) continue;
-    backwardOf(step)(new StepGradients(builder, gradients, step));
+    const own = outputs.find((root) => weights.has(root));
+    if (own === undefined && !outputs.some((root) => gradients.has(root))) continue;
+    if (!inputRoots(builder, step).some((root) => needed.has(root))) continue;
+    const weight = own === undefined ? 1 : weights.get(own)!;
+    backwardOf(step)(new StepGradients(builder, gradients, step, weight));
     for (const root of outputs) gradients.release(root);
   }
   return gradients.finished();
@@ -117,21 +123,55 @@ class Gradients {
     readonly homes: ReadonlyMap<Tensor, Tensor>,
   ) {}
 
-  seed(seed: Seed): void {
-    if (seed.form === 'statistics') return;
+  seed(seed: Exclude<Seed, { form: 'statistics' }>): void {
     const root = this.builder.rootOf(seed.tensor);
     if (seed.form === 'external') {
-      this.#pending.set(root, reshapeView(seed.gradient, root.shape)!);
+      this.#pending.set(root, this.#external(root, reshapeView(seed.gradient, root.shape)!));
       return;
     }
     const one = this.#fresh(root);
-    this.builder.emit(
-      fill,
-      { alpha: 0, beta: 1 },
-      { y: one },
-      { layer: 'loss', phase: 'backward' },
-    );
-    this.#pending.set(root, one);
+    const place = { layer: 'loss', phase: 'backward' } as const;
+    if (this.builder.scaled)
+      this.builder.emit(scaleByLossScale, { reserved: 0 }, { y: one }, place);
+    else this.builder.emit(fill, { alpha: 0, beta: 1 }, { y: one }, place);
+    this.#pending.set(root, this.weighted(one, seed.weight ?? 1, 'loss'));
+  }
+
+  /** `weight` times a gradient, in memory of its own. */
+  weighted(gradient: Tensor, weight: number, layer: string): Tensor {
+    if (weight === 1) return gradient;
+    const { shape, batched } = gradient;
+    const y = this.temporary(shape, { batched, name: `${layer}.weighted` });
+    this.addWeighted(gradient, { tensor: y, access: 'overwrite' }, weight, layer);
+    return y;
+  }
+
+  /** Attributes are float32: of a weight in float64 the digits beyond are added. */
+  addWeighted(x: Tensor, { tensor, access }: Target, weight: number, layer: string): void {
+    const alpha = Math.fround(weight);
+    this.#copy(x, tensor, access, layer, alpha);
+    const rest = Math.fround(weight - alpha);
+    if (this.builder.dtype === 'float64' && rest !== 0)
+      this.#copy(x, tensor, 'accumulate', layer, rest);
+  }
+
+  /** The caller's gradient, scaled as those of a loss are, in the type of the output. */
+  #external(root: Tensor, given: Tensor): Tensor {
+    let gradient = given;
+    if (this.builder.scaled) {
+      const { shape, batched, dtype } = given;
+      gradient = this.builder.tensor(shape, batched, {
+        ...{ name: 'dy.scaled', dtype, category: 'activationGradients' },
+      });
+      const operands = { x: given, y: gradient };
+      this.builder.emit(scaleByLossScale, { reserved: 0 }, operands, {
+        ...{ layer: 'loss', phase: 'backward' },
+      });
+    }
+    if (gradient.dtype === root.storage.dtype) return gradient;
+    const own = this.#fresh(root);
+    this.#copy(gradient, own, 'overwrite', 'loss');
+    return own;
   }
 
   has(root: Tensor): boolean {
@@ -168,7 +208,9 @@ class Gradients {
 
   /** The gradient by `root` is `gradient`, as far as this step goes. */
   pass(root: Tensor, gradient: Tensor, layer: string): void {
-    const shared = this.homes.has(root) ? undefined : reshapeView(gradient, root.shape);
+    const sameType = gradient.storage.dtype === root.storage.dtype;
+    const shared =
+      sameType && !this.homes.has(root) ? reshapeView(gradient, root.shape) : undefined;
     if (!this.#pending.has(root) && shared !== undefined) {
       this.#pending.set(root, shared);
       return;
@@ -177,10 +219,10 @@ class Gradients {
     this.#copy(gradient, tensor, access, layer);
   }
 
-  #copy(x: Tensor, y: Tensor, access: Target['access'], layer: string): void {
+  #copy(x: Tensor, y: Tensor, access: Target['access'], layer: string, alpha = 1): void {
     this.builder.emit(
       copy,
-      { alpha: 1, beta: 0 },
+      { alpha, beta: 0 },
       { x, y: { tensor: y, access } },
       { layer, phase: 'backward' },
     );
@@ -204,10 +246,13 @@ class Gradients {
   }
 
   #fresh(root: Tensor): Tensor {
-    return this.temporary(root.shape, {
-      batched: root.batched,
+    const made = this.builder.tensor(root.shape, root.batched, {
       name: `${root.storage.name}.gradient`,
+      dtype: root.storage.dtype,
+      category: 'activationGradients',
     });
+    this.#writable.add(made.storage);
+    return made;
   }
 
   temporary(
@@ -215,8 +260,7 @@ class Gradients {
     options: { batched: boolean; name: string; category?: 'workspace' | 'activationGradients' },
   ): Tensor {
     const { batched, name, category = 'activationGradients' } = options;
-    const { dtype } = this.builder;
-    const t = this.builder.tensor(shape, batched, { name, dtype, category });
+    const t = this.builder.openTensor(shape, batched, { name, category });
     this.#writable.add(t.storage);
     return t;
   }
@@ -232,6 +276,8 @@ class StepGradients implements GradientScope {
     readonly builder: Builder,
     readonly gradients: Gradients,
     readonly step: Step,
+    /** Of a loss that knows its own gradient: what that is multiplied by. */
+    readonly weight = 1,
   ) {}
 
   get attributes() {
@@ -289,14 +335,32 @@ class StepGradients implements GradientScope {
       }
     }
     if (seen.size === 0) return;
-    emit(targets);
-    for (const { name, tensor } of apart) this.pass(name, tensor);
+    if (this.weight === 1) emit(targets);
+    else this.#emitWeighted(targets, emit);
+    for (const { name, tensor } of apart)
+      this.gradients.pass(this.builder.rootOf(this.operand(name)), tensor, this.layer);
+  }
+
+  #emitWeighted(
+    targets: Record<string, Target | undefined>,
+    emit: (gradients: Record<string, Target | undefined>) => void,
+  ): void {
+    const whole: Record<string, Target> = {};
+    for (const name of Object.keys(targets)) {
+      const { shape, batched } = this.operand(name);
+      const tensor = this.temporary(shape, { batched, name: `${name}.gradient` });
+      whole[name] = { tensor, access: 'overwrite' };
+    }
+    emit(whole);
+    for (const [name, target] of Object.entries(targets))
+      this.gradients.addWeighted(whole[name]!.tensor, target!, this.weight, this.layer);
   }
 
   pass(input: string, gradient: Tensor): void {
     if (!this.wants(input)) return;
     const x = this.operand(input);
-    this.gradients.pass(this.builder.rootOf(x), gradient, this.layer);
+    const weighted = this.gradients.weighted(gradient, this.weight, this.layer);
+    this.gradients.pass(this.builder.rootOf(x), weighted, this.layer);
   }
 
   emit(

@@ -29,6 +29,8 @@ export function fuseConvRelu(steps: readonly Step[], kept: Kept): Step[] {
     const written = producer?.operands.get('y');
     if (producer?.op.name !== 'conv2d' || producer.attributes.activation !== 0) return;
     if (written === undefined || written.access !== 'overwrite' || y.access !== 'overwrite') return;
+    // A convolution that reads what the rectifier reads is no producer of it.
+    if (written.tensor.storage !== x.tensor.storage) return;
     if (!coversStorage(written.tensor) || !coversStorage(x.tensor)) return;
     const view = reshapeView(y.tensor, written.tensor.shape);
     if (view === undefined) return;

@@ -5,7 +5,7 @@ import type { Builder } from './builder.js';
 import { normalize } from './normalize.js';
 import { perChannel, type Preprocess } from './preprocess.js';
 import type { Tensor } from './tensor.js';
-import { rowOf } from './views.js';
+import { floatBytes, rowOf } from './views.js';
 
 /** What the compiler needs of a network; `Network` of lib/graph is one. */
 export interface NetworkDescription {
@@ -20,6 +20,8 @@ export interface NetworkDescription {
   }[];
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  /** Outputs that only training has. */
+  readonly auxiliary?: readonly { readonly output: number; readonly weight: number }[];
   readonly fit: Fit;
   parameters(): readonly {
     readonly name: string;
@@ -33,6 +35,8 @@ export type InputDType = 'uint8' | 'float32' | 'float64';
 
 export interface LoweredNetwork {
   readonly outputs: readonly Tensor[];
+  /** Empty for inference. */
+  readonly auxiliary: readonly { readonly output: Tensor; readonly weight: number }[];
 }
 
 /** Emits the forward pass: input normalisation, then each layer in order. */
@@ -76,10 +80,14 @@ export function lower(
     });
     values.set(node.id, definition.forward(scope, node.inputs.map(valueOf), layerOptions));
   }
-  return { outputs: network.outputs.map(valueOf) };
+  const auxiliary = options.mode === 'train' ? (network.auxiliary ?? []) : [];
+  return {
+    outputs: network.outputs.map(valueOf),
+    auxiliary: auxiliary.map(({ output, weight }) => ({ output: valueOf(output), weight })),
+  };
 }
 
-/** The staged images, brought to the compute type; used as they are where nothing would change. */
+/** The staged images as the first layers read them; used as they are where nothing would change. */
 function imagesInput(
   builder: Builder,
   name: string,
@@ -88,7 +96,7 @@ function imagesInput(
 ): Tensor {
   if (inputDtype === 'float64' && builder.dtype !== 'float64')
     throw new StriateError('INVALID_ARGUMENT', 'float64 images need a network in float64', {
-      remedy: "use inputDtype 'float32' or 'uint8', or dtype 'float64'",
+      remedy: "use inputDtype 'float32' or 'uint8', or precision 'float64'",
     });
   const x = builder.input(name, shape, inputDtype);
   const { scale = 1 } = preprocess;
@@ -106,11 +114,11 @@ function imagesInput(
       `${name}.${label}`,
       builder.dtype,
       [values.length],
-      floats(values, builder.dtype),
+      floatBytes(values, builder.dtype),
     );
   const y = builder.tensor(shape, true, {
     name: `${name}.normalized`,
-    dtype: builder.dtype,
+    dtype: builder.storageType,
     category: 'activations',
   });
   builder.emit(
@@ -120,11 +128,6 @@ function imagesInput(
     { layer: name, phase: 'forward' },
   );
   return y;
-}
-
-function floats(values: number[], dtype: 'float32' | 'float64'): Uint8Array {
-  const array = dtype === 'float64' ? Float64Array.from(values) : Float32Array.from(values);
-  return new Uint8Array(array.buffer);
 }
 
 function unknownNode(id: number): StriateError {

@@ -1,3 +1,4 @@
+import { dtypeOption } from './copy.js';
 import { defineOp } from './op.js';
 
 /** y = (x scale - mean) / std by channel; x may be bytes. Images take this step on the device. */
@@ -12,6 +13,8 @@ export const normalize = defineOp({
   attributes: { scale: 'float32' },
   eager: {
     attributes: (_shapes, options) => ({ scale: Number(options.scale ?? 1) }),
-    outputs: (shapes) => ({ y: { shape: shapes.x ?? [] } }),
+    outputs: (shapes, _attributes, options) => ({
+      y: { shape: shapes.x ?? [], ...dtypeOption(options) },
+    }),
   },
 });

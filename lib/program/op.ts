@@ -1,7 +1,7 @@
-import type { Access } from './program.js';
+import type { Access, DType } from './program.js';
 import type { Tensor } from './tensor.js';
 
-export type AttributeType = 'int32' | 'float32' | 'int64';
+export type AttributeType = 'int32' | 'float32' | 'int64' | 'float64';
 export type AttributeValues = Record<string, number | bigint>;
 
 export interface OperandSpec {
@@ -63,12 +63,15 @@ export interface EagerForm {
     shapes: Readonly<Record<string, readonly number[] | undefined>>,
     options: Readonly<Record<string, unknown>>,
   ): AttributeValues;
-  /** Outputs to allocate; optional ones that are left out here are not computed. `dtype` defaults to the compute type. */
+  /**
+   * Outputs to allocate; optional ones that are left out here are not computed. `dtype` defaults to that
+   * of the inputs: of the volumes, or the one that they are computed with (`element` of the operand).
+   */
   outputs(
     shapes: Readonly<Record<string, readonly number[] | undefined>>,
     attributes: AttributeValues,
     options: Readonly<Record<string, unknown>>,
-  ): Record<string, { shape: readonly number[]; dtype?: 'uint8' | 'int32' }>;
+  ): Record<string, { shape: readonly number[]; dtype?: DType }>;
 }
 
 export type Operands = Record<string, Tensor | undefined>;

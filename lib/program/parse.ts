@@ -62,6 +62,7 @@ const categories: readonly Category[] = [
   'state',
   'activations',
   'activationGradients',
+  'weightCopies',
   'workspace',
   'input',
 ];

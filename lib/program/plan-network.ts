@@ -3,20 +3,19 @@ import type { Optimizer } from '../optimizers/optimizer.js';
 import { compileInference, compileTraining, type CompileOptions } from './compile.js';
 import type { NetworkDescription } from './lower.js';
 import { Plan } from './plan.js';
+import { runsOn } from './precision.js';
 
-export interface PlanOptions extends Omit<CompileOptions, 'isolate' | 'dtype'> {
+export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   /** With an optimizer and a loss the plan is that of training, without that of inference. */
   optimizer?: Optimizer;
   loss?: Loss | 'external';
   freeze?: readonly RegExp[];
-  /** Default `'float32'`. */
-  precision?: 'float32' | 'float64';
 }
 
 /** What a network's memory will be, without a device. */
 export function planNetwork(network: NetworkDescription, options: PlanOptions): Plan {
   const { optimizer, loss, freeze, precision = 'float32', ...rest } = options;
-  const common = { ...rest, dtype: precision };
+  const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
   const program =
     optimizer !== undefined && loss !== undefined
       ? compileTraining(network, { ...common, optimizer, loss, ...(freeze && { freeze }) })

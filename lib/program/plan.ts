@@ -15,6 +15,8 @@ export interface LayerPlan {
   optimizer: number;
   activations: number;
   activationGradients: number;
+  /** Copies in 16 bits; all of them stand under `weights`. */
+  weightCopies: number;
   workspace: number;
 }
 
@@ -136,6 +138,7 @@ function categoriesOf(program: Program, alive: readonly ProgramBuffer[]): Record
     state,
     activations: 0,
     activationGradients: 0,
+    weightCopies: 0,
     workspace: 0,
     input: 2 * input,
   };
@@ -158,6 +161,7 @@ function layersOf(program: Program): LayerPlan[] {
         optimizer: 0,
         activations: 0,
         activationGradients: 0,
+        weightCopies: 0,
         workspace: 0,
       };
       plans.set(name, plan);
@@ -176,6 +180,7 @@ function layersOf(program: Program): LayerPlan[] {
     if (b.region !== 'arena') continue;
     const plan = planOf(b.name.split('.')[0]!);
     if (b.category === 'activationGradients') plan.activationGradients += align(b.bytes);
+    else if (b.category === 'weightCopies') plan.weightCopies += align(b.bytes);
     else if (b.category === 'workspace') plan.workspace += align(b.bytes);
     else plan.activations += align(b.bytes);
   }
@@ -186,6 +191,7 @@ function layersOf(program: Program): LayerPlan[] {
       plan.optimizer +
       plan.activations +
       plan.activationGradients +
+      plan.weightCopies +
       plan.workspace;
   return [...plans.values()];
 }

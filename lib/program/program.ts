@@ -3,9 +3,16 @@
  * placed. The compiler (`lib/program`) makes it without a device, a device runs it.
  */
 
-export type DType = 'float32' | 'float64' | 'uint8' | 'int32';
+export type DType = 'float32' | 'float64' | 'uint8' | 'int32' | 'bfloat16' | 'float16';
 
-export const bytesOf: Record<DType, number> = { float32: 4, float64: 8, uint8: 1, int32: 4 };
+export const bytesOf: Record<DType, number> = {
+  float32: 4,
+  float64: 8,
+  uint8: 1,
+  int32: 4,
+  bfloat16: 2,
+  float16: 2,
+};
 
 /** What a buffer is for; the labels under which the plan counts bytes. */
 export type Category =
@@ -15,6 +22,7 @@ export type Category =
   | 'state'
   | 'activations'
   | 'activationGradients'
+  | 'weightCopies'
   | 'workspace'
   | 'input';
 
@@ -108,6 +116,7 @@ export interface Program {
   kind: 'train' | 'evaluate' | 'infer' | 'external';
   /** The planned batch; a run may have any n from 1 to this. */
   batch: number;
+  /** Of parameters, sums, statistics and losses. */
   dtype: 'float32' | 'float64';
   buffers: ProgramBuffer[];
   instructions: ProgramInstruction[];

@@ -1,8 +1,10 @@
 import { FormatError } from '../errors.js';
 import { align, alignment } from './arena.js';
+import { computeType, isHalf } from './half.js';
 import { findOp } from './op.js';
 import {
   bytesOf,
+  type DType,
   type Program,
   type ProgramBuffer,
   type ProgramInstruction,
@@ -20,6 +22,8 @@ export type FaultKind =
   | 'lifetime'
   /** An unknown op, or operands that do not match its definition. */
   | 'role'
+  /** A buffer whose element type is not what the op takes there. */
+  | 'type'
   /** A view that leaves its buffer. */
   | 'bounds'
   /** A value read before it was written. */
@@ -52,6 +56,7 @@ export function verify(program: Program): Fault[] {
   checkPhases(program, faults);
   program.instructions.forEach((instruction, i) => {
     checkRoles(instruction, i, faults);
+    checkTypes(program, instruction, i, faults);
     checkViews(program, instruction, i, faults);
     checkAliases(program, instruction, i, faults);
     checkRegions(program, instruction, i, faults);
@@ -190,6 +195,40 @@ function operandsOf(
   });
 }
 
+/** As native/ops/registry.cpp has it: one type for all of a kind, 16 bits only where volumes lie. */
+function checkTypes(
+  program: Program,
+  instruction: ProgramInstruction,
+  i: number,
+  faults: Fault[],
+): void {
+  const specs = findOp(instruction.op)?.operands;
+  if (specs === undefined) return;
+  const seen: { storage?: DType; compute?: DType } = {};
+  const wrong = (name: string, dtype: DType, what: string): void => {
+    const message = `${labelOf(instruction, i)}: ${name} is ${dtype}, ${what}`;
+    faults.push({ kind: 'type', instruction: i, message });
+  };
+  for (const { buffer, position } of operandsOf(program, instruction)) {
+    const { dtype } = buffer;
+    const { name, element = 'storage' } = specs[position] ?? { name: `operand ${position}` };
+    if (element === 'other') continue;
+    if (element === 'int32' || element === 'bytes') {
+      const exact = element === 'int32' ? 'int32' : 'uint8';
+      if (dtype !== exact) wrong(name, dtype, `where it must be ${exact}`);
+      continue;
+    }
+    const whole = dtype === 'float32' || dtype === 'float64';
+    if (!whole && !(element === 'storage' && isHalf(dtype)))
+      wrong(name, dtype, 'where numbers are computed with');
+    const first = (seen[element] ??= dtype);
+    if (dtype !== first) wrong(name, dtype, `another operand is ${first}`);
+  }
+  const { storage, compute } = seen;
+  if (storage !== undefined && compute !== undefined && compute !== computeType(storage))
+    wrong('what is computed with', compute, `the volumes are ${storage}`);
+}
+
 function checkViews(
   program: Program,
   instruction: ProgramInstruction,
@@ -259,7 +298,7 @@ function checkAliases(
 const writable: Record<ProgramInstruction['phase'], readonly Region[]> = {
   forward: ['arena'],
   backward: ['arena', 'gradients'],
-  update: ['arena', 'parameters', 'optimizer'],
+  update: ['arena', 'gradients', 'parameters', 'optimizer'],
   commit: ['state'],
 };
 

@@ -83,3 +83,9 @@ export function sameElements(a: Tensor, b: Tensor): boolean {
     ((isDense(a) && isDense(b)) || (a.pitch === b.pitch && rowOf(a) === rowOf(b)))
   );
 }
+
+/** Numbers as the bytes of a constant. */
+export function floatBytes(values: readonly number[], dtype: 'float32' | 'float64'): Uint8Array {
+  const array = dtype === 'float64' ? Float64Array.from(values) : Float32Array.from(values);
+  return new Uint8Array(array.buffer);
+}

@@ -2,6 +2,8 @@ import type { Network } from '../graph/network.js';
 import type { ParameterSpec } from '../graph/layer.js';
 import type { NetworkNode } from '../graph/nodes.js';
 import { elementsOf, printShape, type Shape } from '../graph/shape.js';
+import { requirePrecision, storageTypeOf, type Precision } from '../program/precision.js';
+import { bytesOf } from '../program/program.js';
 import { flopsOf } from './flops.js';
 import { receptiveFields, type ReceptiveField } from './receptive-field.js';
 import { table } from './table.js';
@@ -20,7 +22,7 @@ export interface SummaryRow {
   readonly state: number;
   /** Values an image that the layer adds in memory; 0 where the output takes the input's place. */
   readonly values: number;
-  /** Those values in bytes, as float32. */
+  /** Those values in bytes. */
   readonly bytesPerImage: number;
   /** Additions and multiplications an image, forward, each counted as one. */
   readonly flops: number;
@@ -42,12 +44,20 @@ export interface Summary {
   toString(): string;
 }
 
-const bytesOfFloat = 4;
+export interface SummaryOptions {
+  /** In which values are stored; default `'float32'`. */
+  precision?: Precision;
+}
 
-export function summarize(network: Network): Summary {
+export function summarize(network: Network, options: SummaryOptions = {}): Summary {
+  const { precision = 'float32' } = options;
+  requirePrecision(precision);
+  const bytesOfValue = bytesOf[storageTypeOf(precision)];
   const counted = new Set<string>();
   const fields = receptiveFields(network);
-  const rows = network.nodes.map((node) => rowOf(network, node, counted, fields[node.id]));
+  const rows = network.nodes.map((node) =>
+    rowOf(network, node, counted, fields[node.id], bytesOfValue),
+  );
   const total = (of: (row: SummaryRow) => number): number =>
     rows.reduce((sum, row) => sum + of(row), 0);
   const totals = {
@@ -66,6 +76,7 @@ function rowOf(
   node: NetworkNode,
   counted: Set<string>,
   receptiveField: ReceptiveField | undefined,
+  bytesOfValue: number,
 ): SummaryRow {
   const { name, layer, shape } = node;
   const own =
@@ -84,7 +95,7 @@ function rowOf(
     weights: count((spec) => spec.trainable && !biases.has(spec.name)),
     state: count(({ trainable }) => !trainable),
     values,
-    bytesPerImage: values * bytesOfFloat,
+    bytesPerImage: values * bytesOfValue,
     flops: flopsOf(network, node),
     ...(receptiveField === undefined ? {} : { receptiveField }),
   };

@@ -3,6 +3,7 @@ import type { NativeDevice } from '../../typings/native.js';
 import { StriateError } from '../errors.js';
 import type { TargetDevice } from '../program/op.js';
 import { parseBytes } from '../program/plan.js';
+import type { Precision } from '../program/precision.js';
 import type { DType } from '../program/program.js';
 import { addon } from './addon.js';
 import { cudaState, findCudaLibrary } from './cuda.js';
@@ -24,7 +25,7 @@ export interface DeviceOptions {
    */
   instructionSet?: string;
   /** For `'auto'`: a device that computes in this; default `'float32'`. */
-  precision?: 'float32' | 'float64';
+  precision?: Precision;
 }
 
 /** What a device holds, in bytes. */
@@ -44,7 +45,10 @@ export interface DeviceMemory {
 }
 
 export interface TensorOptions {
-  /** Default: that of the typed array; `'float32'` for a plain array. */
+  /**
+   * Default: that of the typed array; `'float32'` for a plain array. With `'bfloat16'` and `'float16'` a
+   * Uint16Array is taken as their bits, and numbers are rounded to them.
+   */
   dtype?: DType;
 }
 
@@ -252,13 +256,15 @@ function elementsOf(
   dtype: DType | undefined,
 ): { data: Elements; dtype: DType } {
   if (ArrayBuffer.isView(data)) {
-    const own = dtypeOf(data);
+    const own = dtypeOf(data, dtype);
     if (own !== undefined && (dtype === undefined || own === dtype)) return { data, dtype: own };
     if (own !== undefined && dtype !== undefined) return { data: toElements(dtype, data), dtype };
   } else if (Array.isArray(data)) {
     return { data: toElements(dtype ?? 'float32', data), dtype: dtype ?? 'float32' };
   }
   throw new StriateError('INVALID_ARGUMENT', 'a tensor is not made of this', {
-    remedy: 'Give numbers, or a Float32Array, Float64Array, Uint8Array or Int32Array.',
+    remedy:
+      'Give numbers, a Float32Array, Float64Array, Uint8Array or Int32Array, or a Uint16Array with the ' +
+      "dtype 'bfloat16' or 'float16'.",
   });
 }

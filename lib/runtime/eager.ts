@@ -2,6 +2,7 @@ import type { NativeControl, NativeOperand } from '../../typings/native.js';
 import { StriateError } from '../errors.js';
 import '../layers/index.js';
 import '../losses/index.js';
+import { isHalf } from '../program/half.js';
 import { listOps, type EagerForm, type OpDefinition, type TargetDevice } from '../program/op.js';
 import { bytesOf, type Access, type DType } from '../program/program.js';
 import type { Tensor as Planned } from '../program/tensor.js';
@@ -43,6 +44,9 @@ async function call(
   const attributes = definition.eager.attributes(shapes, options);
   const planned = definition.eager.outputs(shapes, attributes, options);
   const compute = [...inputs.values()].some((x) => x.dtype === 'float64') ? 'float64' : 'float32';
+  const storage = [...inputs.values()].find((x) => isHalf(x.dtype))?.dtype ?? compute;
+  const typeOf = (name: string): DType =>
+    definition.operands.find((o) => o.name === name)?.element === 'compute' ? compute : storage;
 
   const made: Tensor[] = [];
   const allocate = (shape: readonly number[], dtype: DType, where: string): Tensor => {
@@ -59,7 +63,7 @@ async function call(
   let workspace: Tensor | undefined;
   try {
     const outputs = new Map<string, Tensor>();
-    for (const [name, { shape, dtype = compute }] of Object.entries(planned))
+    for (const [name, { shape, dtype = typeOf(name) }] of Object.entries(planned))
       outputs.set(name, allocate(shape, dtype, name));
     const bytes = workspaceBytes(
       definition,

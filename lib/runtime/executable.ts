@@ -113,11 +113,11 @@ export class Executable {
     const number = this.#inputs.get(input);
     const port = number === undefined ? undefined : this.program.inputs[number];
     if (number === undefined || port === undefined) throw unknownPort('input', input, this.#inputs);
-    const dtype = dtypeOf(source);
+    const dtype = dtypeOf(source, port.dtype);
     if (dtype !== port.dtype) {
       throw new StriateError(
         'INVALID_ARGUMENT',
-        `${input} is ${dtype}, the program takes ${port.dtype}`,
+        `${input} is ${dtype ?? source.constructor.name}, the program takes ${port.dtype}`,
         { remedy: 'Convert the data, or compile the program for its element type.' },
       );
     }

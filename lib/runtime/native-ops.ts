@@ -49,7 +49,8 @@ export function packAttributes(
       packed.setInt32(offset, number, true);
     } else {
       if (Number.isNaN(number)) throw invalid(op, name, `is ${value}, not a number`);
-      packed.setFloat32(offset, number, true);
+      if (type === 'float64') packed.setFloat64(offset, number, true);
+      else packed.setFloat32(offset, number, true);
     }
   }
   return new Uint8Array(packed.buffer);

@@ -49,7 +49,7 @@ export class Tensor {
   }
 
   /**
-   * A copy of the elements, after all that was queued before.
+   * A copy of the elements, after all that was queued before; of 16-bit types their bits.
    *
    * @throws StriateError DISPOSED
    */

@@ -6,7 +6,9 @@ import type { StriateError } from '../errors.js';
 import { FormatError } from '../errors.js';
 import { SafetensorsFile, writeSafetensors, type HostTensor } from '../formats/safetensors.js';
 import type { Json } from '../graph/layer.js';
+import { precisions, type Precision } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
+import { isSavedLossScale, type SavedLossScale } from './loss-scale.js';
 import { slotPrefix, Weights } from './weights.js';
 
 /** Where the next batch comes from; together with the seed it is the whole state of the data. */
@@ -27,7 +29,9 @@ export interface CheckpointHeader {
   step: number;
   epoch: number;
   seed: number;
-  precision: 'float32' | 'float64';
+  precision: Precision;
+  /** With `precision: 'float16'`; null with others, absent in older checkpoints. */
+  lossScale?: SavedLossScale | null;
   /** The learning rate's schedule, loss and optimizer, as their `toJSON()`. */
   schedule: Json;
   loss: Json;
@@ -109,7 +113,10 @@ function parseHeader(path: string, text: string | undefined): CheckpointHeader {
     isCount(data.sample) &&
     typeof header.network === 'object' &&
     header.network !== null &&
-    (header.precision === 'float32' || header.precision === 'float64') &&
+    precisions.some((known) => known === header.precision) &&
+    (header.lossScale === null ||
+      header.lossScale === undefined ||
+      isSavedLossScale(header.lossScale)) &&
     (header.classes === null || isListOf(header.classes, 'string')) &&
     (header.preprocess === null || isPreprocess(header.preprocess));
   if (!sound) throw damaged(path);

@@ -2,9 +2,8 @@ import { StriateError } from '../errors.js';
 import type { Network, NetworkParameter } from '../graph/network.js';
 import { elementsOf, sameShape } from '../graph/shape.js';
 import { initialize } from '../initializers/index.js';
+import type { ComputeType } from '../program/precision.js';
 import { convertData, type HostTensor } from './weights.js';
-
-type Precision = 'float32' | 'float64';
 
 /** Which weights a network takes from a file or from another network. */
 export interface LoadRules {
@@ -23,7 +22,7 @@ export interface LoadRules {
 export function initialValues(
   network: Network,
   seed: number,
-  precision: Precision,
+  dtype: ComputeType,
   rules: LoadRules,
 ): Map<string, Float32Array | Float64Array> {
   const loaded =
@@ -33,7 +32,7 @@ export function initialValues(
     const tensor = loaded?.get(name);
     values.set(
       name,
-      tensor ? convertData(name, tensor.data, precision) : initialize(spec, seed, name, precision),
+      tensor ? convertData(name, tensor.data, dtype) : initialize(spec, seed, name, dtype),
     );
   }
   return values;

@@ -13,6 +13,8 @@ export interface Metrics {
 /** What one step measured: sums, so that steps of different sizes add up. */
 export interface StepSums {
   loss: number;
+  /** What the sum of the losses is divided by: the samples that count, or their weights. */
+  weight: number;
   count: number;
   top1: number;
   top5: number;
@@ -20,22 +22,23 @@ export interface StepSums {
 
 /** Adds up steps. */
 export class MetricSums {
-  private sums: StepSums = { loss: 0, count: 0, top1: 0, top5: 0 };
+  private sums: StepSums = { loss: 0, weight: 0, count: 0, top1: 0, top5: 0 };
 
   /** `classes`: undefined for losses that do not classify. */
   constructor(private readonly classes: number | undefined) {}
 
   add(step: StepSums): void {
     this.sums.loss += step.loss;
+    this.sums.weight += step.weight;
     this.sums.count += step.count;
     this.sums.top1 += step.top1;
     this.sums.top5 += step.top5;
   }
 
   get metrics(): Metrics {
-    const { loss, count, top1, top5 } = this.sums;
+    const { loss, weight, count, top1, top5 } = this.sums;
     return {
-      loss: loss / count,
+      loss: loss / weight,
       accuracy: this.classes === undefined ? NaN : top1 / count,
       ...(this.classes !== undefined && this.classes > 5 ? { top5: top5 / count } : {}),
       count,
@@ -49,7 +52,20 @@ export function sumsOf(
   n: number,
 ): StepSums {
   const { statistics, loss } = outputs;
-  if (!statistics) return { loss: (loss?.[0] ?? NaN) * n, count: n, top1: 0, top5: 0 };
-  const [sum = NaN, count = 0, top1 = 0, top5 = 0] = Array.from(statistics);
-  return { loss: sum, count, top1, top5 };
+  if (!statistics) return { loss: (loss?.[0] ?? NaN) * n, weight: n, count: n, top1: 0, top5: 0 };
+  const [sum = NaN, count = 0, top1 = 0, top5 = 0, weight = count] = Array.from(statistics);
+  return { loss: sum, weight, count, top1, top5 };
+}
+
+/** The mean loss of each auxiliary output, without its weight. */
+export function auxiliaryLosses(
+  outputs: Readonly<Record<string, ArrayLike<number> | undefined>>,
+  count: number,
+): number[] {
+  return Array.from({ length: count }, (_, i) => {
+    const statistics = outputs[`statistics${i + 2}`];
+    if (!statistics) return outputs[`loss${i + 2}`]?.[0] ?? NaN;
+    const [sum = NaN, samples = 0, , , weight = samples] = Array.from(statistics);
+    return sum / weight;
+  });
 }

@@ -1,3 +1,4 @@
+import type { NetworkWithWeights } from '../conversions/weighted.js';
 import { StriateError } from '../errors.js';
 import type { Json } from '../graph/layer.js';
 import { Network } from '../graph/network.js';
@@ -5,7 +6,15 @@ import type { Shape } from '../graph/shape.js';
 import { lossFromJSON } from '../losses/index.js';
 import type { Loss } from '../losses/loss.js';
 import { compileInference } from '../program/compile.js';
+import type { Preprocess } from '../program/preprocess.js';
 import type { Dataset } from '../data/dataset.js';
+import {
+  computeTypeOf,
+  requirePrecision,
+  requireRuns,
+  runsOn,
+  type Precision,
+} from '../program/precision.js';
 import type { Device, DeviceName } from '../runtime/device.js';
 import { readCheckpoint } from './checkpoint.js';
 import {
@@ -20,10 +29,16 @@ import { initialValues } from './initial.js';
 import type { Metrics } from './metrics.js';
 import { Mutex } from './mutex.js';
 import { Predictor } from './predictor.js';
-import { compileSettings, likelyType, Programs, type ProgramSettings } from './programs.js';
+import {
+  compileSettings,
+  likelyType,
+  Programs,
+  type ProgramSettings,
+} from './programs.js';
 import { deviceFor, endsOf } from './setup.js';
 import { Slabs } from './slabs.js';
 import { TargetRules } from './targets.js';
+import type { HostTensor } from './weights.js';
 
 export type { Classification, ClassifyOptions, Prediction } from './classify.js';
 
@@ -34,26 +49,54 @@ export interface LoadOptions {
   threads?: number;
   /** Images that run at once; more are taken in parts. Default 16. */
   batch?: number;
+  /**
+   * Default: that of the checkpoint where the device runs it, else `'float32'`: so what was trained in 16
+   * bits on a card, where parameters are float32 all the same, serves on a processor.
+   */
+  precision?: Precision;
+}
+
+/** A network with all its weights, where there is no checkpoint: what conversions give. */
+export interface ModelSource extends NetworkWithWeights {
+  /** Default `'float32'`. */
+  precision?: Precision;
+  /** Default: bytes are divided by 255, numbers left alone. */
+  preprocess?: Preprocess;
+  /** Names of the classes. */
+  classes?: readonly string[];
 }
 
 /**
- * A network with the parameters of a checkpoint, for inference.
- * @throws FormatError when the file is damaged or no checkpoint.
+/**
+ * A network with the parameters of a checkpoint, or with weights that are at hand, for inference: without
+ * the branches of auxiliary outputs.
+ * @throws FormatError when the file is damaged or no checkpoint; StriateError `INVALID_ARGUMENT` for
+ *   weights that do not fit the network, and for a precision that the device does not run.
  */
-export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { header, weights } = await readCheckpoint(path, { slots: false });
-  const network = Network.fromJSON(header.network);
+export async function load(
+  source: string | ModelSource,
+  options: LoadOptions = {},
+): Promise<Model> {
+  if (options.precision !== undefined) requirePrecision(options.precision);
+  const { network: trained, weights: saved, ...header } = await contentsOf(source);
+  const network = trained.withoutAuxiliary();
+  const weights = forInference(trained, network, saved);
   const { input } = endsOf(network);
   const { batch = 16 } = options;
-  const { precision, classes, preprocess } = header;
+  const { classes, preprocess } = header;
+  const wanted = options.precision ?? header.precision;
   const ownsDevice = typeof options.device !== 'object';
-  const device = await deviceFor({ ...options, precision });
+  const device = await deviceFor({ ...options, precision: wanted });
   let slabs: Slabs | undefined;
   try {
     const { target } = device;
+    const precision =
+      options.precision === undefined && !runsOn(wanted, target) ? 'float32' : wanted;
+    requireRuns(precision, target);
+    const dtype = computeTypeOf(precision);
     const settings = { batch, precision, preprocess: preprocess ?? undefined, target };
     const layout = compileInference(network, compileSettings(settings, likelyType(input)));
-    const values = initialValues(network, header.seed, precision, { weights, missing: undefined });
+    const values = initialValues(network, header.seed, dtype, { weights, missing: undefined });
     slabs = new Slabs(device, layout);
     await slabs.write(values);
     return new Model(network, device, classes ?? undefined, settings, {
@@ -67,6 +110,40 @@ export async function load(path: string, options: LoadOptions = {}): Promise<Mod
     if (ownsDevice) await device.close();
     throw error;
   }
+}
+
+interface Contents extends Required<NetworkWithWeights> {
+  seed: number;
+  precision: Precision;
+  preprocess: Preprocess | null;
+  classes: readonly string[] | null;
+  loss: Json;
+}
+
+async function contentsOf(source: string | ModelSource): Promise<Contents> {
+  if (typeof source === 'string') {
+    const { header, weights } = await readCheckpoint(source, { slots: false });
+    return { ...header, network: Network.fromJSON(header.network), weights };
+  }
+  const { network, weights, precision = 'float32', preprocess, classes } = source;
+  if (!(network instanceof Network && weights instanceof Map))
+    throw new StriateError('INVALID_ARGUMENT', 'load takes a path or { network, weights }', {
+      remedy: 'Give the path of a checkpoint, or a network with all its weights.',
+    });
+  const rest = { preprocess: preprocess ?? null, classes: classes ?? null };
+  return { network, weights, precision, ...rest, seed: 0, loss: 'external' };
+}
+
+/** The weights without those of auxiliary branches. */
+function forInference(
+  trained: Network,
+  network: Network,
+  saved: ReadonlyMap<string, HostTensor>,
+): ReadonlyMap<string, HostTensor> {
+  if (trained === network) return saved;
+  const kept = new Set(network.parameters().map(({ name }) => name));
+  const dropped = new Set(trained.parameters().map(({ name }) => name));
+  return new Map([...saved].filter(([name]) => kept.has(name) || !dropped.has(name)));
 }
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */
@@ -88,9 +165,14 @@ export class Model implements AsyncDisposable {
     const { input, output } = endsOf(network);
     this.#input = input;
     this.#output = output;
-    this.#predictor = new Predictor(settings.batch, input, output, settings.precision, (type) =>
+    const dtype = computeTypeOf(settings.precision);
+    this.#predictor = new Predictor(settings.batch, input, output, dtype, (type) =>
       held.programs.inference(settings, type),
     );
+  }
+
+  get precision(): Precision {
+    return this.settings.precision;
   }
 
   /** `[height, width, channels]` of the images that it takes. */
@@ -119,7 +201,7 @@ export class Model implements AsyncDisposable {
   async evaluate(set: Dataset, options: { signal?: AbortSignal } = {}): Promise<Metrics> {
     this.#checkOpen();
     const loss: Loss = lossFromJSON(this.held.loss);
-    const rules = new TargetRules(loss, this.#output, this.settings.precision);
+    const rules = new TargetRules(loss, this.#output, computeTypeOf(this.settings.precision));
     checkFits(set, this.#input, rules);
     return this.#evaluating.run(async () => {
       this.#checkOpen();

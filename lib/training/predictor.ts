@@ -1,4 +1,5 @@
 import type { Shape } from '../graph/shape.js';
+import type { ComputeType } from '../program/precision.js';
 import type { Executable } from '../runtime/executable.js';
 import type { Prediction } from './classify.js';
 import { copyOf, countImages, imageType, type Images, type ImageType } from './images.js';
@@ -12,7 +13,7 @@ export class Predictor {
     private readonly batch: number,
     private readonly input: Shape,
     private readonly output: Shape,
-    private readonly precision: 'float32' | 'float64',
+    private readonly dtype: ComputeType,
     private readonly executableFor: (type: ImageType) => Executable,
   ) {}
 
@@ -25,9 +26,7 @@ export class Predictor {
       const values = x.length / n;
       const outputs = this.output.reduce((a, b) => a * b, 1);
       const data =
-        this.precision === 'float64'
-          ? new Float64Array(n * outputs)
-          : new Float32Array(n * outputs);
+        this.dtype === 'float64' ? new Float64Array(n * outputs) : new Float32Array(n * outputs);
       for (let at = 0; at < n; at += this.batch) {
         const end = Math.min(n, at + this.batch);
         executable.stage(0, { images: x.subarray(at * values, end * values) });

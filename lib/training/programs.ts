@@ -10,6 +10,7 @@ import {
   type CompileOptions,
 } from '../program/compile.js';
 import type { TargetDevice } from '../program/op.js';
+import type { Precision } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
@@ -18,8 +19,6 @@ import { Executable } from '../runtime/executable.js';
 import { explainOutOfMemory } from '../runtime/out-of-memory.js';
 import type { ImageType } from './images.js';
 import type { Slabs } from './slabs.js';
-
-export type Precision = 'float32' | 'float64';
 
 /** What all programs of a trainer or model have in common. */
 export interface ProgramSettings {
@@ -42,7 +41,7 @@ export function compileSettings(
 ): CompileOptions {
   return {
     batch,
-    dtype: precision,
+    precision,
     inputDtype,
     device: target,
     ...(preprocess === undefined ? {} : { preprocess }),

@@ -5,11 +5,19 @@ import { elementsOf, sameShape, type Shape } from '../graph/shape.js';
 import { customLoss, type LossFunction } from '../losses/custom.js';
 import type { Loss } from '../losses/loss.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
+import {
+  computeTypeOf,
+  requirePrecision,
+  requireRuns,
+  type ComputeType,
+  type Precision,
+} from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
 import { Device, device as openDevice, type DeviceName } from '../runtime/device.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { initialValues } from './initial.js';
+import { checkLossScale, LossScale, type LossScaleOptions } from './loss-scale.js';
 import { likelyType, trainingProgram, type TrainingSettings } from './programs.js';
 import { Slabs, type Floats } from './slabs.js';
 import { convertData, type HostTensor } from './weights.js';
@@ -26,8 +34,18 @@ export interface TrainerOptions {
   /** `'external'`: `forward`, `backward` and `update` are called one by one. */
   loss: Loss | LossFunction | 'external';
   optimizer: Optimizer;
-  /** Default `'float32'`, or the checkpoint's. */
-  precision?: 'float32' | 'float64';
+  /**
+   * Default `'float32'`, or the checkpoint's. `'float64'` is for the CPU device; `'tf32'`, `'bfloat16'`
+   * and `'float16'` are for CUDA devices. Parameters are kept in float32 with all of these.
+   */
+  precision?: Precision;
+  /**
+   * With `precision: 'float16'`: what the loss is multiplied by, so that small gradients do not become
+   * zero. A number stays as it is; otherwise the scale moves: a step whose gradients overflow is skipped
+   * and makes it smaller, many steps without make it larger. Default `{ initial: 65536, growth: 2,
+   * backoff: 0.5, interval: 2000 }`, or the checkpoint's.
+   */
+  lossScale?: number | LossScaleOptions;
   /** `(x scale - mean) / std` on the device. Default: bytes are divided by 255, numbers left alone. */
   preprocess?: Preprocess;
   /** Where the parameters start; they must fit the network by name and shape. */
@@ -55,6 +73,8 @@ export interface TrainerParts {
   layout: Program;
   slabs: Slabs;
   checkpoint: Checkpoint | undefined;
+  /** Undefined for precisions that need none. */
+  lossScale: LossScale | undefined;
 }
 
 /** Checks the options, compiles, opens the device, and fills its memory. */
@@ -63,25 +83,30 @@ export async function setUp(network: Network, options: TrainerOptions): Promise<
   const checkpoint =
     options.resume === undefined ? undefined : await readCheckpoint(options.resume);
   const precision = options.precision ?? checkpoint?.header.precision ?? 'float32';
+  checkLossScale(options.lossScale, precision);
+  const dtype = computeTypeOf(precision);
   const ownsDevice = typeof options.device !== 'object';
   const device = await deviceFor({ ...options, precision });
   let slabs: Slabs | undefined;
   try {
+    requireRuns(precision, device.target);
     const settings = settingsFor(options, checkpoint, precision, device);
     const seed = options.seed ?? checkpoint?.header.seed ?? 0;
     const layout = trainingProgram(network, settings, likelyType(endsOf(network).input));
     if (checkpoint) checkResumed(checkpoint, network, layout, settings, seed);
     const { weights, missing } = options;
-    const values = initialValues(network, seed, precision, {
+    const values = initialValues(network, seed, dtype, {
       weights: checkpoint?.weights ?? weights,
       missing: checkpoint ? [] : missing,
     });
     slabs = new Slabs(device, layout);
     await slabs.write(values);
     for (const [slot, tensors] of checkpoint?.slots ?? [])
-      await slabs.writeSlot(slot, floatsOf(tensors, precision));
+      await slabs.writeSlot(slot, floatsOf(tensors, dtype));
     const classes = options.classes ?? checkpoint?.header.classes ?? undefined;
-    return { network, device, ownsDevice, settings, seed, classes, layout, slabs, checkpoint };
+    const lossScale = LossScale.of(precision, options.lossScale, checkpoint?.header.lossScale);
+    const made = { network, device, ownsDevice, settings, seed, classes, layout, slabs };
+    return { ...made, checkpoint, lossScale };
   } catch (error) {
     slabs?.dispose();
     if (ownsDevice) await device.close();
@@ -93,7 +118,7 @@ export async function setUp(network: Network, options: TrainerOptions): Promise<
 export async function deviceFor(options: {
   device?: Device | DeviceName;
   threads?: number;
-  precision: 'float32' | 'float64';
+  precision: Precision;
 }): Promise<Device> {
   const { device = 'auto', threads, precision } = options;
   if (device instanceof Device) return device;
@@ -133,7 +158,7 @@ export function leastBatch(network: Network): number {
 function settingsFor(
   options: TrainerOptions,
   checkpoint: Checkpoint | undefined,
-  precision: 'float32' | 'float64',
+  precision: Precision,
   { target: kind }: Device,
 ): TrainingSettings {
   const { loss, target, optimizer, batch = 64, freeze = [] } = options;
@@ -150,7 +175,7 @@ function settingsFor(
 
 const optionNames = [
   ...['device', 'threads', 'batch', 'seed', 'loss', 'optimizer', 'precision', 'preprocess'],
-  ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes'],
+  ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes', 'lossScale'],
 ];
 
 function checkOptions(network: Network, options: TrainerOptions): void {
@@ -168,8 +193,7 @@ function checkOptions(network: Network, options: TrainerOptions): void {
     refuse(`seed is ${seed}`, 'Give a whole number from 0 to 2^53 - 1.');
   if (!Number.isSafeInteger(batch) || batch < 1)
     refuse(`batch is ${batch}`, 'Give a whole number above 0.');
-  if (precision !== 'float32' && precision !== 'float64')
-    refuse(`precision is ${String(precision)}`, 'Give "float32" or "float64".');
+  requirePrecision(precision);
   if (resume !== undefined && weights !== undefined)
     refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');
   if (weights !== undefined && !(weights instanceof Map))
@@ -223,9 +247,7 @@ function checkResumed(
 
 function floatsOf(
   tensors: ReadonlyMap<string, HostTensor>,
-  precision: 'float32' | 'float64',
+  dtype: ComputeType,
 ): Map<string, Floats> {
-  return new Map(
-    [...tensors].map(([name, { data }]) => [name, convertData(name, data, precision)]),
-  );
+  return new Map([...tensors].map(([name, { data }]) => [name, convertData(name, data, dtype)]));
 }

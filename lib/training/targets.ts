@@ -2,6 +2,7 @@ import type { TargetKind } from '../data/dataset.js';
 import { StriateError } from '../errors.js';
 import { elementsOf, type Shape } from '../graph/shape.js';
 import type { Loss } from '../losses/loss.js';
+import type { ComputeType } from '../program/precision.js';
 import { convertData } from './weights.js';
 
 /** What a loss compares with: class indices, or numbers. */
@@ -18,10 +19,10 @@ export class TargetRules {
   constructor(
     loss: Loss,
     output: Shape,
-    private readonly precision: 'float32' | 'float64',
+    private readonly dtype: ComputeType,
   ) {
     this.kind = loss.target(output);
-    this.classes = this.kind.dtype === 'int32' ? elementsOf(output) : undefined;
+    this.classes = loss.classes?.(output);
     const { ignoreLabel } = loss.toJSON();
     this.ignored = typeof ignoreLabel === 'number' ? ignoreLabel : undefined;
   }
@@ -44,11 +45,11 @@ export class TargetRules {
     if (!(target instanceof Float32Array) && !(target instanceof Float64Array))
       throw wrongType('a Float32Array');
     checkLength(target.length, expected, n);
-    return convertData('target', target, this.precision);
+    return convertData('target', target, this.dtype);
   }
 
   private checkLabels(labels: Int32Array, indices: Uint32Array | undefined): void {
-    const classes = this.classes as number;
+    const classes = this.classes ?? Infinity;
     for (let i = 0; i < labels.length; i++) {
       const label = labels[i] as number;
       if ((label >= 0 && label < classes) || label === this.ignored) continue;

@@ -3,6 +3,7 @@ import type { Dataset } from '../data/dataset.js';
 import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
 import { elementsOf, type Shape } from '../graph/shape.js';
+import { computeTypeOf, type Precision } from '../program/precision.js';
 import type { Program, ProgramParameter } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
 import type { Executable } from '../runtime/executable.js';
@@ -17,7 +18,8 @@ import { digestOf } from './digest.js';
 import { checkFits, evaluateSet } from './evaluate.js';
 import { Fit, type FitOptions, type Learner } from './fit.js';
 import { copyOf, countImages, imageType, type Images } from './images.js';
-import { sumsOf, type Metrics, type StepSums } from './metrics.js';
+import type { LossScale, LossScaleState } from './loss-scale.js';
+import { auxiliaryLosses, sumsOf, type Metrics, type StepSums } from './metrics.js';
 import { Mutex } from './mutex.js';
 import { Predictor } from './predictor.js';
 import { Programs, type TrainingSettings } from './programs.js';
@@ -40,13 +42,17 @@ type DataMark = Partial<Pick<Batch, 'epoch' | 'sample' | 'last' | 'indices' | 's
 export interface StepResult {
   /** Steps completed, this one included. */
   step: number;
-  /** Mean over the samples that count. */
+  /** Mean over the samples that count; of the network's output alone. */
   loss: number;
+  /** Mean loss of each auxiliary output, without its weight; only where the network has some. */
+  auxiliary?: readonly number[];
   /** Fraction; NaN for losses without classes. */
   accuracy: number;
   /** Samples that count. */
   count: number;
   learningRate: number;
+  /** The gradients overflowed in float16: nothing was changed but the loss scale, and no step counted. */
+  skipped: boolean;
 }
 
 export interface TrainerMemory {
@@ -63,7 +69,7 @@ export class Trainer implements Learner, AsyncDisposable {
   /** Images a step. */
   readonly batch: number;
   readonly seed: number;
-  readonly precision: 'float32' | 'float64';
+  readonly precision: Precision;
 
   readonly #settings: TrainingSettings;
   readonly #ownsDevice: boolean;
@@ -76,6 +82,8 @@ export class Trainer implements Learner, AsyncDisposable {
   /** Undefined for an external loss. */
   readonly #rules: TargetRules | undefined;
   readonly #leastBatch: number;
+  /** Undefined for precisions that need none. */
+  readonly #lossScale: LossScale | undefined;
   /** Steps, and whatever must see the state between two of them. */
   readonly #lock = new Mutex();
   readonly #evaluating = new Mutex();
@@ -93,6 +101,7 @@ export class Trainer implements Learner, AsyncDisposable {
     const { network, device, settings, layout, slabs, checkpoint } = parts;
     const { batch, precision, loss } = settings;
     const { input, output } = endsOf(network);
+    const dtype = computeTypeOf(precision);
     this.network = network;
     this.device = device;
     this.batch = batch;
@@ -103,13 +112,14 @@ export class Trainer implements Learner, AsyncDisposable {
     this.#layout = layout;
     this.#slabs = slabs;
     this.#programs = new Programs(device, network, slabs, layout);
-    this.#predictor = new Predictor(batch, input, output, precision, (type) =>
+    this.#predictor = new Predictor(batch, input, output, dtype, (type) =>
       this.#programs.inference(settings, type),
     );
     this.#input = input;
     this.#output = output;
-    this.#rules = loss === 'external' ? undefined : new TargetRules(loss, output, precision);
+    this.#rules = loss === 'external' ? undefined : new TargetRules(loss, output, dtype);
     this.#leastBatch = leastBatch(network);
+    this.#lossScale = parts.lossScale;
     this.#classes = parts.classes;
     this.#steps = checkpoint?.header.step ?? 0;
     const data = checkpoint?.header.data;
@@ -131,6 +141,11 @@ export class Trainer implements Learner, AsyncDisposable {
   /** Epochs completed. */
   get epochs(): number {
     return this.#position.epoch;
+  }
+
+  /** With `precision: 'float16'`: the scale of the next step, and the steps that were skipped. */
+  get lossScale(): LossScaleState | undefined {
+    return this.#lossScale?.state;
   }
 
   /** Where the next batch of the data stands; `batches(set, { start })` goes on there. */
@@ -221,6 +236,7 @@ export class Trainer implements Learner, AsyncDisposable {
 
   /**
    * One step on a batch of at most `batch` images, copied before the call returns. Calls queue.
+   * In float16 a step whose gradients overflow is `skipped`: nothing changes but the loss scale.
    * @throws StriateError as `fit`; `INVALID_ARGUMENT` for arrays of the wrong type or length.
    */
   async step(batch: StepBatch): Promise<StepResult> {
@@ -233,10 +249,14 @@ export class Trainer implements Learner, AsyncDisposable {
     return this.#lock.run(async () => {
       this.#checkOpen();
       const executable = this.#stageBatch(0, own, n);
-      const { learningRate, loss, count, top1 } = await this.#run(executable, 0, n, own);
+      const sums = await this.#run(executable, 0, n, own);
+      const { learningRate, loss, weight, count, top1, auxiliary, skipped } = sums;
       this.#began = { epoch: this.#position.epoch, step: this.#steps };
       const accuracy = this.classCount === undefined ? NaN : top1 / count;
-      return { step: this.#steps, loss: loss / count, accuracy, count, learningRate };
+      return {
+        ...{ step: this.#steps, loss: loss / weight, accuracy, count, learningRate, skipped },
+        ...(auxiliary.length === 0 ? {} : { auxiliary }),
+      };
     });
   }
 
@@ -280,7 +300,7 @@ export class Trainer implements Learner, AsyncDisposable {
           },
         );
       const { executable, n } = pass;
-      executable.stage(0, { dy: convertData('dy', dy, this.precision) });
+      executable.stage(0, { dy: convertData('dy', dy, computeTypeOf(this.precision)) });
       await executable.run({
         n,
         slot: 0,
@@ -293,7 +313,7 @@ export class Trainer implements Learner, AsyncDisposable {
   }
 
   /** Changes the parameters by the gradients of the last `backward`. @throws `NOT_FINITE` */
-  async update(): Promise<{ step: number; learningRate: number }> {
+  async update(): Promise<Pick<StepResult, 'step' | 'learningRate' | 'skipped'>> {
     this.#checkFree();
     this.#checkExternal();
     return this.#lock.run(async () => {
@@ -307,9 +327,8 @@ export class Trainer implements Learner, AsyncDisposable {
         ...{ n, slot: 0, range: 'update', outputs: [] },
         control: this.#control(learningRate),
       });
-      if (!committed) throw notFinite(this.#steps + 1, undefined);
-      this.#steps++;
-      return { step: this.#steps, learningRate };
+      this.#finishStep(committed, undefined);
+      return { step: this.#steps, learningRate, skipped: !committed };
     });
   }
 
@@ -374,6 +393,7 @@ export class Trainer implements Learner, AsyncDisposable {
           epoch: this.#position.epoch,
           seed: this.seed,
           precision: this.precision,
+          lossScale: this.#lossScale?.toJSON() ?? null,
           schedule: optimizer.learningRate.toJSON(),
           loss: loss === 'external' ? loss : loss.toJSON(),
           optimizer: optimizer.toJSON(),
@@ -414,17 +434,28 @@ export class Trainer implements Learner, AsyncDisposable {
     slot: 0 | 1,
     n: number,
     data: DataMark,
-  ): Promise<StepSums & { learningRate: number }> {
+  ): Promise<StepSums & { learningRate: number; auxiliary: number[]; skipped: boolean }> {
     this.#checkOpen();
     if ('stepsPerEpoch' in data) this.#stepsPerEpoch = data.stepsPerEpoch;
     const learningRate = this.#learningRate();
     const control = this.#control(learningRate);
     const { outputs, committed } = await executable.run({ n, slot, control });
     const sums = sumsOf(outputs, n);
-    if (!committed) throw notFinite(this.#steps + 1, sums.loss / sums.count);
-    this.#steps++;
+    this.#finishStep(committed, sums.loss / sums.weight);
     this.#movePosition(data, n);
-    return { ...sums, learningRate };
+    const auxiliary = auxiliaryLosses(outputs, this.network.auxiliary.length);
+    return { ...sums, learningRate, auxiliary, skipped: !committed };
+  }
+
+  /** Counts the step, or skips it. @throws `NOT_FINITE` where a smaller loss scale would not help. */
+  #finishStep(committed: boolean, loss: number | undefined): void {
+    if (committed) {
+      this.#steps++;
+      this.#lossScale?.stepped();
+      return;
+    }
+    const scalable = loss === undefined || Number.isFinite(loss);
+    if (!scalable || !this.#lossScale?.overflowed()) throw notFinite(this.#steps + 1, loss);
   }
 
   #movePosition({ epoch, sample, last }: DataMark, n: number): void {
@@ -466,7 +497,8 @@ export class Trainer implements Learner, AsyncDisposable {
     learningRate: number;
     lossScale: number;
   } {
-    return { step: this.#steps, sampleOffset: 0, seed: this.seed, learningRate, lossScale: 1 };
+    const lossScale = this.#lossScale?.state.scale ?? 1;
+    return { step: this.#steps, sampleOffset: 0, seed: this.seed, learningRate, lossScale };
   }
 
   // Checks.

@@ -22,6 +22,8 @@ const char* nameOf(FieldType type) {
       return "float32";
     case FieldType::Int64:
       return "int64";
+    case FieldType::Float64:
+      return "float64";
   }
   return "";
 }

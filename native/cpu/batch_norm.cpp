@@ -1,9 +1,8 @@
 // Batch normalisation; see ops/batch_norm.h. Two passes over memory each way: sums by channel, then
-// the volume. The first pass cuts the pixels into parts and a part into chunks of a few rows: a
-// chunk is summed in the element type, chunks and parts are combined in double, in order.
+// the volume. The first pass cuts the pixels into parts, which are combined in double, in order.
 #include "ops/batch_norm.h"
 
-#include "cpu/rows.h"
+#include "cpu/normalisation.h"
 #include "cpu/vector_math.h"
 
 namespace striate::cpu::STRIATE_ISA {
@@ -11,10 +10,7 @@ namespace striate::cpu::STRIATE_ISA {
 using ops::BatchNorm;
 
 namespace {
-constexpr std::int64_t kChunkRows = 64;  // rows that are summed in the element type
-constexpr std::int64_t kBlock = 128;  // channels, or wide-row elements, that are summed at a time
 constexpr std::int64_t kPartPixels = 256;  // fewest pixels that make a part of their own
-static_assert(WideRows::kWidth <= kBlock);
 
 // The work of the first pass: `parts` ranges of pixels times `blocks` ranges of channels.
 struct Split {
@@ -24,7 +20,7 @@ struct Split {
   STRIATE_HD Split(const View& x, bool dense)
       : pixels(x.pixels()),
         parts(larger(smaller(BatchNorm::kParts, x.pixels() / kPartPixels), 1)),
-        blocks(ceilDivide(x.channels(), kBlock)),
+        blocks(ceilDivide(x.channels(), kNormBlock)),
         rows(x.channels(), dense) {}
 
   STRIATE_HD std::int64_t begin(std::int64_t part) const { return part * pixels / parts; }
@@ -46,86 +42,13 @@ struct Workspace {
   }
 };
 
-// Adds the sums of a chunk of wide rows to those of the channels.
-template <class T>
-STRIATE_HD void addTo(double* totals, const T* sums, std::int64_t width, std::int64_t channels) {
-  for (std::int64_t i = 0; i < width; i += channels)
-    for (std::int64_t c = 0; c < channels; ++c) totals[c] += double(sums[i + c]);
-}
-
-// Mean and M2 of pixels [begin, end) and of the channels that `width` elements from c0 on hold. The
-// elements of a column of a chunk are taken relative to the first of them. As it is one of those
-// summed, its square distance from their mean is at most M2, so what cancels stays within
-// kChunkRows roundings.
-template <class T>
-STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin, std::int64_t end,
-                        std::int64_t c0, std::int64_t width, double* mean, double* m2) {
-  const std::int64_t channels = rows.fold > 1 ? rows.channels : width;
-  const std::int64_t chunk = kChunkRows * rows.fold;
-  double seen = 0;
-  for (std::int64_t c = 0; c < channels; ++c) mean[c] = m2[c] = 0;
-  for (std::int64_t b = begin; b < end; b += chunk) {
-    const std::int64_t e = smaller(b + chunk, end);
-    const T* center = at<T>(x, b, c0);
-    T sums[kBlock] = {}, squares[kBlock] = {};
-    for (std::int64_t p = b; p < e; p += rows.fold) {
-      const std::int64_t count = rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width;
-      const T* from = at<T>(x, p, c0);
-      for (std::int64_t i = 0; i < count; ++i) {
-        const T distance = from[i] - center[i];
-        sums[i] += distance;
-        squares[i] += distance * distance;
-      }
-    }
-    // Pixel b + f of the first row heads the columns from f * channels on.
-    for (std::int64_t f = 0; f < smaller(rows.fold, e - b); ++f) {
-      const double count = double((e - b - f + rows.fold - 1) / rows.fold), total = seen + count;
-      const double share = 1 / count, weight = count / total, spread = seen * weight;
-      for (std::int64_t c = 0; c < channels; ++c) {
-        const std::int64_t i = f * channels + c;
-        const double sum = double(sums[i]), delta = double(center[i]) + sum * share - mean[c];
-        mean[c] += delta * weight;
-        m2[c] += double(squares[i]) - sum * sum * share + delta * delta * spread;
-      }
-      seen = total;
-    }
-  }
-}
-
-// Sums of dy and of dy * (x - mean).
-template <class T>
-STRIATE_HD void products(const View& x, const View& dy, const T* mean, const WideRows& rows,
-                         std::int64_t begin, std::int64_t end, std::int64_t c0, std::int64_t width,
-                         double* sumDy, double* sumProduct) {
-  const std::int64_t channels = rows.fold > 1 ? rows.channels : width;
-  const std::int64_t chunk = kChunkRows * rows.fold;
-  T buffer[kBlock];
-  const T* center = rows.repeat(mean, buffer) + c0;
-  for (std::int64_t c = 0; c < channels; ++c) sumDy[c] = sumProduct[c] = 0;
-  for (std::int64_t b = begin; b < end; b += chunk) {
-    const std::int64_t e = smaller(b + chunk, end);
-    T first[kBlock] = {}, second[kBlock] = {};
-    for (std::int64_t p = b; p < e; p += rows.fold) {
-      const std::int64_t count = rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width;
-      const T* value = at<T>(x, p, c0);
-      const T* gradient = at<T>(dy, p, c0);
-      for (std::int64_t i = 0; i < count; ++i) {
-        first[i] += gradient[i];
-        second[i] += gradient[i] * (value[i] - center[i]);
-      }
-    }
-    addTo(sumDy, first, width, channels);
-    addTo(sumProduct, second, width, channels);
-  }
-}
-
 // Calls body(part, c0, width) for every part and channel block.
 template <class Body>
 STRIATE_HD void forEachPart(ThreadPool& threads, const Split& split, const Body& body) {
   threads.forEach(split.parts * split.blocks, [&](std::int64_t i, int) {
-    const std::int64_t c0 = i % split.blocks * kBlock;
+    const std::int64_t c0 = i % split.blocks * kNormBlock;
     const std::int64_t width =
-        split.rows.fold > 1 ? split.rows.width : smaller(kBlock, split.rows.channels - c0);
+        split.rows.fold > 1 ? split.rows.width : smaller(kNormBlock, split.rows.channels - c0);
     body(i / split.blocks, c0, width);
   });
 }
@@ -134,21 +57,8 @@ STRIATE_HD void forEachPart(ThreadPool& threads, const Split& split, const Body&
 template <class T>
 STRIATE_HD void apply(ThreadPool& threads, const View& x, const View& y, const T* mean,
                       const T* scale, const T* beta) {
-  const WideRows rows(x.channels(), x.dense() && y.dense());
-  choose(y.accumulates(), [&](auto add) {
-    forEachPiece(threads, x.pixels(), x.channels(), [&](std::int64_t begin, std::int64_t end) {
-      T buffers[3][kBlock];
-      const T* m = rows.repeat(mean, buffers[0]);
-      const T* s = rows.repeat(scale, buffers[1]);
-      const T* b = rows.repeat(beta, buffers[2]);
-      rows.forEach(begin, end, [&](std::int64_t pixel, std::int64_t count) {
-        const T* from = at<T>(x, pixel);
-        T* to = at<T>(y, pixel);
-        STRIATE_LANES
-        for (std::int64_t i = 0; i < count; ++i)
-          put<add.value>(to[i], BatchNorm::value(from[i], m[i], s[i], b[i]));
-      });
-    });
+  forEachPiece(threads, x.pixels(), x.channels(), [&](std::int64_t begin, std::int64_t end) {
+    applyNorm(x, y, begin, end, mean, scale, beta);
   });
 }
 
@@ -219,7 +129,7 @@ STRIATE_HD void inference(const Call& call, double epsilon) {
   }
 }
 
-template <class T>
+template <bool Frozen, class T>
 STRIATE_HD void backward(const Call& call, double epsilon) {
   const View* v = call.views;
   const View &x = v[0], &dy = v[4], &dx = v[5], &dgamma = v[6], &dbeta = v[7];
@@ -247,8 +157,10 @@ STRIATE_HD void backward(const Call& call, double epsilon) {
   for (std::int64_t c = 0; c < channels; ++c) {
     const double inverse = 1 / squareRoot(double(variance[c]) + epsilon);
     scale[c] = T(double(gamma[c]) * inverse);
-    offset[c] = T(sumDy[c] / pixels);
-    slope[c] = T(sumProduct[c] * inverse * inverse / pixels);
+    // Frozen statistics do not move with x.
+    const double factor = Frozen ? 0 : double(gamma[c]) * inverse / pixels;
+    offset[c] = T(sumDy[c] * factor);
+    slope[c] = T(sumProduct[c] * inverse * inverse * factor);
   }
   const auto give = [&](const View& view, auto value) {
     if (!view) return;
@@ -261,23 +173,8 @@ STRIATE_HD void backward(const Call& call, double epsilon) {
        [&](std::int64_t c) { return sumProduct[c] / squareRoot(double(variance[c]) + epsilon); });
   if (!dx) return;
 
-  const WideRows rows(channels, x.dense() && dy.dense() && dx.dense());
-  choose(dx.accumulates(), [&](auto add) {
-    forEachPiece(threads, x.pixels(), channels, [&](std::int64_t begin, std::int64_t end) {
-      T buffers[4][kBlock];
-      const T* m = rows.repeat(mean, buffers[0]);
-      const T* s = rows.repeat<T>(scale, buffers[1]);
-      const T* o = rows.repeat<T>(offset, buffers[2]);
-      const T* k = rows.repeat<T>(slope, buffers[3]);
-      rows.forEach(begin, end, [&](std::int64_t pixel, std::int64_t count) {
-        const T* value = at<T>(x, pixel);
-        const T* gradient = at<T>(dy, pixel);
-        T* to = at<T>(dx, pixel);
-        STRIATE_LANES
-        for (std::int64_t i = 0; i < count; ++i)
-          put<add.value>(to[i], BatchNorm::gradient(value[i], gradient[i], m[i], s[i], o[i], k[i]));
-      });
-    });
+  forEachPiece(threads, x.pixels(), channels, [&](std::int64_t begin, std::int64_t end) {
+    applyNormGradient<T>(x, dy, dx, begin, end, mean, scale, offset, slope);
   });
 }
 
@@ -306,7 +203,9 @@ void batch_norm(const Call& call) {
       case BatchNorm::Inference:
         return inference<T>(call, epsilon);
       case BatchNorm::Backward:
-        return backward<T>(call, epsilon);
+        return backward<false, T>(call, epsilon);
+      case BatchNorm::FrozenBackward:
+        return backward<true, T>(call, epsilon);
       case BatchNorm::Update:
         return update<T>(call, attributes.momentum);
     }

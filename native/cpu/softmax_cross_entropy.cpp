@@ -1,50 +1,13 @@
 // Softmax and cross-entropy, row by row; see ops/softmax_cross_entropy.h.
 #include "ops/softmax_cross_entropy.h"
 
-#include "cpu/rows.h"
-#include "cpu/vector_math.h"
+#include "cpu/classes.h"
 
 namespace striate::cpu::STRIATE_ISA {
 
 using ops::SoftmaxCrossEntropy;
 
 namespace {
-// Independent partial results, so that sums and maxima vectorise in a fixed order.
-constexpr int kPartials = 16;
-
-// The largest element; NaN is passed over (the sum of the exponentials keeps it).
-template <class T>
-STRIATE_HD T largest(const T* x, std::int64_t count) {
-  T lanes[kPartials];
-  for (T& lane : lanes) lane = T(-__builtin_inf());
-  std::int64_t i = 0;
-  for (; i + kPartials <= count; i += kPartials)
-    for (int k = 0; k < kPartials; ++k) lanes[k] = x[i + k] > lanes[k] ? x[i + k] : lanes[k];
-  for (int k = 0; i < count; ++i, ++k) lanes[k] = x[i] > lanes[k] ? x[i] : lanes[k];
-  T result = lanes[0];
-  for (T lane : lanes) result = lane > result ? lane : result;
-  return result;
-}
-
-// Sum of exp(x - max), in double.
-template <class T>
-STRIATE_HD double sumOfExponentials(const T* x, std::int64_t count, T max) {
-  constexpr std::int64_t kBlock = 16 * kPartials;
-  double lanes[kPartials] = {};
-  T block[kBlock];
-  for (std::int64_t b = 0; b < count; b += kBlock) {
-    const std::int64_t n = smaller(kBlock, count - b);
-    for (std::int64_t i = 0; i < n; ++i) block[i] = exponential(x[b + i] - max);
-    std::int64_t i = 0;
-    for (; i + kPartials <= n; i += kPartials)
-      for (int k = 0; k < kPartials; ++k) lanes[k] += double(block[i + k]);
-    for (int k = 0; i < n; ++i, ++k) lanes[k] += double(block[i]);
-  }
-  double sum = 0;
-  for (double lane : lanes) sum += lane;
-  return sum;
-}
-
 // The sum without the label's own term: for a row that is nearly certain, loss and gradient are as
 // small as this, and a difference from 1 would lose their digits.
 template <class T>
@@ -58,16 +21,6 @@ template <bool Add, class T>
 STRIATE_HD void writeSoftmax(const T* x, std::int64_t count, T max, T factor, T* to) {
   STRIATE_LANES
   for (std::int64_t i = 0; i < count; ++i) put<Add>(to[i], exponential(x[i] - max) * factor);
-}
-
-// How many logits come before that of the label.
-template <class T>
-STRIATE_HD std::int32_t rankOf(const T* x, std::int64_t count, std::int64_t label) {
-  const T own = x[label];
-  std::int32_t rank = 0;
-  for (std::int64_t i = 0; i < label; ++i) rank += x[i] >= own;
-  for (std::int64_t i = label + 1; i < count; ++i) rank += x[i] > own;
-  return rank;
 }
 
 template <class T>

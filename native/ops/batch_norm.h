@@ -5,7 +5,11 @@
 // Statistics are combined as (count, mean, M2) over parts whose borders depend on the shape alone.
 // Gradient, with xhat = (x - mean) / sqrt(variance + epsilon):
 //   dbeta = sum dy, dgamma = sum dy * xhat,
-//   dx = gamma / sqrt(variance + epsilon) * (dy - (dbeta + xhat * dgamma) / m).
+//   dx = gamma / sqrt(variance + epsilon) * (dy - (dbeta + xhat * dgamma) / m);
+// with scale = gamma / sqrt(variance + epsilon) that is dy * scale - offset - (x - mean) * slope, where
+// offset = scale * dbeta / m, slope = scale * dgamma / (m * sqrt(variance + epsilon)).
+// batchNormFrozenBackward is the gradient of batchNormInference, whose statistics are constants: dgamma and
+// dbeta as above, dx = gamma / sqrt(variance + epsilon) * dy.
 // batchNormUpdate moves the running statistics, if control.commit is set:
 //   running = (1 - momentum) * running + momentum * new (PyTorch; the variance with m / (m - 1)).
 #pragma once
@@ -14,7 +18,7 @@
 namespace striate::ops {
 
 struct BatchNorm {
-  enum Op : int { Forward, Inference, Backward, Update };
+  enum Op : int { Forward, Inference, Backward, FrozenBackward, Update };
 
   struct Attributes {
     float epsilon;
@@ -33,6 +37,11 @@ struct BatchNorm {
        {in("x"), in("gamma", Element::Compute), in("beta", Element::Compute),
         in("mean", Element::Compute), in("variance", Element::Compute), out("y")}},
       {"batchNormBackward",
+       {in("x"), in("gamma", Element::Compute), in("mean", Element::Compute),
+        in("variance", Element::Compute), in("dy"), optionalOut("dx"),
+        optionalOut("dgamma", Element::Compute), optionalOut("dbeta", Element::Compute),
+        out("workspace", Element::Bytes)}},
+      {"batchNormFrozenBackward",
        {in("x"), in("gamma", Element::Compute), in("mean", Element::Compute),
         in("variance", Element::Compute), in("dy"), optionalOut("dx"),
         optionalOut("dgamma", Element::Compute), optionalOut("dbeta", Element::Compute),
@@ -71,7 +80,8 @@ struct BatchNorm {
       requireShape(sameShape(x, v[5]), "y has the shape of x");
       return;
     }
-    requireShape(x.pixels() > 1, "training has more than one value for each channel");
+    if (op != FrozenBackward)
+      requireShape(x.pixels() > 1, "training has more than one value for each channel");
     if (op == Forward) {
       vectors(1, 3);
       requireShape(sameShape(x, v[3]), "y has the shape of x");
@@ -87,16 +97,6 @@ struct BatchNorm {
     requireWorkspace(v[8], workspaceBytes(channels));
   }
 
-  template <class T>
-  STRIATE_HD static T value(T x, T mean, T scale, T beta) {
-    return (x - mean) * scale + beta;
-  }
-  // dx = scale * (dy - offset - (x - mean) * slope), with scale = gamma / sqrt(variance + epsilon),
-  // offset = dbeta / m, slope = dgamma / (m * sqrt(variance + epsilon)).
-  template <class T>
-  STRIATE_HD static T gradient(T x, T dy, T mean, T scale, T offset, T slope) {
-    return scale * (dy - offset - (x - mean) * slope);
-  }
   template <class T>
   STRIATE_HD static T moved(T running, T current, T momentum) {
     return (T(1) - momentum) * running + momentum * current;

@@ -15,7 +15,8 @@ struct CheckFinite {
 
   static constexpr OpInfo ops[] = {
       {"checkFinite",
-       {optionalIn("gradients", Element::Compute), optionalIn("loss", Element::Compute)}}};
+       {optionalIn("gradients", Element::Compute), optionalIn("loss", Element::Compute)},
+       true}};
 
   static void check(int, const Attributes&, const View* v) {
     requireArgument(v[0] || v[1], "gradients or loss is given");

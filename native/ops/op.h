@@ -9,7 +9,7 @@
 
 namespace striate {
 
-enum class FieldType : std::uint8_t { Int32, Float32, Int64 };
+enum class FieldType : std::uint8_t { Int32, Float32, Int64, Float64 };
 
 // One attribute: its name in TypeScript and its place in the packed struct.
 struct Field {
@@ -32,6 +32,10 @@ struct FieldTypeOf<float> {
 template <>
 struct FieldTypeOf<std::int64_t> {
   static constexpr FieldType value = FieldType::Int64;
+};
+template <>
+struct FieldTypeOf<double> {
+  static constexpr FieldType value = FieldType::Float64;
 };
 }  // namespace detail
 
@@ -77,6 +81,7 @@ constexpr int kMaxOperands = 10;
 struct OpInfo {
   const char* name;
   Operand operands[kMaxOperands];
+  bool clearsCommit = false;  // writes control.commit
 };
 
 constexpr int operandCount(const OpInfo& op) {

@@ -2,13 +2,10 @@
 //   g = gradient + weightDecay * p
 //   v = momentum * v + g                   (Sutskever et al., ICML 2013)
 //   p = p - rate * rateScale * (nesterov ? g + momentum * v : v)
-// and without momentum p = p - rate * rateScale * g, where rate is control.learningRate. Nothing
-// changes when control.commit is 0.
-// All slabs are vectors of one length. `segments` [count, 4] says what holds where: first element,
-// number of elements, and the bits of two float32, rateScale and weightDecay. Elements outside
-// every segment (frozen, alignment) stay as they are.
+// and without momentum p = p - rate * rateScale * g, where rate is control.learningRate. Slabs and
+// segments: ops/slab.h.
 #pragma once
-#include "ops/op.h"
+#include "ops/slab.h"
 
 namespace striate::ops {
 
@@ -25,35 +22,42 @@ struct Sgd {
   static constexpr OpInfo ops[] = {
       {"sgd",
        {in("gradients", Element::Compute), in("segments", Element::Int32),
-        out("parameters", Element::Compute), optionalOut("momentum", Element::Compute)}},
+        optionalIn("clip", Element::Compute), out("parameters", Element::Compute),
+        optionalOut("momentum", Element::Compute)}},
   };
 
   static void check(int, const Attributes& a, const View* v) {
     requireArgument(a.momentum >= 0 && a.momentum < 1e30f, "momentum is a number, not negative");
-    const std::int64_t length = v[0].size[0];
-    requireShape(isVector(v[0], length) && isVector(v[2], length),
-                 "the slabs are vectors of one length");
-    requireShape(!v[3] || isVector(v[3], length), "momentum is as long as the parameters");
-    requireShape(v[1].rank == 2 && v[1].size[1] == 4, "segments are [count, 4]");
-    requireArgument(v[1].dense(), "segments are dense");
-    requireArgument(a.momentum == 0 || v[3], "a slab of momentum is given where momentum is not 0");
+    checkSlabs(v, 1);
+    requireArgument(a.momentum == 0 || v[kFirstSlot],
+                    "a slab of momentum is given where momentum is not 0");
     requireArgument(a.momentum > 0 || !a.nesterov, "nesterov needs momentum");
-    requireArgument(v[2].accumulates() && (!v[3] || v[3].accumulates()),
-                    "parameters and momentum are updated: access is Accumulate");
   }
 
-  // One segment, clipped to a slab of `length` elements.
-  struct Segment {
-    std::int64_t begin, end;
-    float rateScale, weightDecay;
+  template <class T, bool HasMomentum, bool Nesterov>
+  struct Rule {
+    static constexpr int kSlots = HasMomentum ? 1 : 0;
+    static constexpr bool kPowers = false;
+    T momentum;
+
+    STRIATE_HD static Rule make(const Attributes& a, const Control&) { return {T(a.momentum)}; }
+    STRIATE_HD void operator()(T g, T& p, T* slots, T rate, T decay) const {
+      g += decay * p;
+      T direction = g;
+      if constexpr (HasMomentum) {
+        slots[0] = momentum * slots[0] + g;
+        direction = Nesterov ? g + momentum * slots[0] : slots[0];
+      }
+      p -= rate * direction;
+    }
   };
-  STRIATE_HD static Segment segment(const std::int32_t* row, std::int64_t length) {
-    Segment s = {row[0], std::int64_t(row[0]) + row[1], 0, 0};
-    if (s.begin < 0) s.begin = 0;
-    if (s.end > length) s.end = length;
-    __builtin_memcpy(&s.rateScale, row + 2, 4);
-    __builtin_memcpy(&s.weightDecay, row + 3, 4);
-    return s;
+
+  // Calls f(Rule<T, ...>()) for the rule of these operands.
+  template <class T, class F>
+  STRIATE_HD static void forRule(const Attributes& a, const View* v, F&& f) {
+    if (!v[kFirstSlot]) return f(Rule<T, false, false>());
+    if (a.nesterov) return f(Rule<T, true, true>());
+    f(Rule<T, true, false>());
   }
 };
 

@@ -14,10 +14,13 @@ import {
   conv2d,
   dense,
   input,
+  leakyRelu,
   maxPool2d,
   network,
+  prelu,
   relu,
   sequential,
+  softplus,
 } from '../../lib/index.js';
 
 const notes = 'INPUT 32x32x3 -> [CONV 3x3 32 -> RELU]*2 -> POOL -> [FC 256 -> RELU]*2 -> FC 10';
@@ -115,6 +118,18 @@ describe('the architecture grammar', () => {
     ['INPUT -> CONV 3x3 8 stride 1x2x3', 27, /stride is '1x2x3'/, /./],
     ['INPUT -> CONV fit wide', 18, /fit is 'wide'/, /crop or pad/],
     ['INPUT -> RELU 3', 14, /RELU takes no '3'/, /nothing/],
+    ['INPUT -> LEAKYRELU 0.2 0.3', 23, /two of count/, /./],
+    ['INPUT -> LEAKYRELU -0.2', 19, /'-' has no meaning/, /./],
+    ['INPUT -> LEAKYRELU slope 1', 19, /takes no 'slope'/, /count/],
+    ['INPUT -> GELU erf', 14, /GELU takes no 'erf'/, /tanh/],
+    ['INPUT -> SOFTPLUS beta 0 -> FC', 9, /beta is 0/, /above 0/],
+    ['INPUT -> SOFTPLUS beta x', 23, /beta is 'x'/, /number/],
+    ['INPUT -> SIGMOD', 9, /'SIGMOD' is no layer/, /SIGMOID/],
+    ['INPUT -> RELU 6', 14, /RELU takes no '6'/, /nothing/],
+    ['INPUT -> RELU7', 13, /RELU takes no '7'/, /./],
+    ['INPUT -> MAXOUT 2.5', 16, /takes no '2.5'/, /./],
+    ['INPUT -> MAXOUT 1', 9, /pieces is 1/, /2 to 256/],
+    ['INPUT 8x8x3 -> CONV 3x3 5 -> MAXOUT 2', 29, /8x8x5 are no groups of 2/, /multiple of 2/],
     ['INPUT -> [CONV -> RELU', 22, /the text ends where '->' or '\]'/, /./],
     ['INPUT -> [CONV -> RELU] -> FC', 24, /'->' stands where '\*'/, /./],
     ['INPUT -> [CONV]*x', 16, /'x' stands where a whole number/, /./],
@@ -155,6 +170,51 @@ describe('the architecture grammar', () => {
     const net = architecture('INPUT 6x5x4 -> POOL global -> FC 5');
     expect(net.nodes[1]!.layer!.kind).to.equal('globalMaxPool2d');
     expect(printNetwork(net)).to.equal('INPUT 6x5x4 -> POOL global -> FC 5');
+  });
+
+  it('knows the activations, with what they are told', () => {
+    const text =
+      'INPUT 8x8x6 -> RELU6 -> LEAKYRELU -> LEAKYRELU 0.2 -> PRELU -> PRELU 0.1 shared -> ELU -> ELU 0.5 -> ' +
+      'SIGMOID -> TANH -> SOFTPLUS -> SOFTPLUS beta 2 threshold 10.5 -> SILU -> GELU -> GELU tanh -> ' +
+      'HARDSWISH -> HARDSIGMOID -> MAXOUT 3';
+    const net = architecture(text);
+    const told = net.nodes
+      .slice(1)
+      .map(({ layer }) => [layer!.kind, ...Object.values(layer!.options)]);
+    expect(told).to.deep.equal([
+      ['relu6'],
+      ['leakyRelu', 0.01],
+      ['leakyRelu', 0.2],
+      ['prelu', 0.25, false],
+      ['prelu', 0.1, true],
+      ['elu', 1],
+      ['elu', 0.5],
+      ['sigmoid'],
+      ['tanh'],
+      ['softplus', 1, 20],
+      ['softplus', 2, 10.5],
+      ['silu'],
+      ['gelu', 'none'],
+      ['gelu', 'tanh'],
+      ['hardSwish'],
+      ['hardSigmoid'],
+      ['maxout', 3],
+    ]);
+    expect(net.nodes.at(-1)!.shape).to.deep.equal([8, 8, 2]);
+    expect(printNetwork(net)).to.equal(text);
+    expect(printArchitecture(parseArchitecture(text))).to.equal(text);
+    const optional = 'INPUT 8x8x6 -> RELU6? -> FC 2';
+    expect(architecture(`${optional} with RELU6?=no`).nodes).to.have.length(2);
+    expect(architecture(`${optional} with RELU6?=yes`).nodes).to.have.length(3);
+  });
+
+  it('refuses numbers that it cannot write', () => {
+    for (const layer of [
+      leakyRelu({ slope: 1e-7 }),
+      prelu({ init: -1 }),
+      softplus({ threshold: -2 }),
+    ])
+      expect(() => printNetwork(sequential([4, 4, 2], [layer]))).to.throw(/no words for/);
   });
 
   it('refuses to print what it cannot say', () => {
@@ -208,6 +268,8 @@ function generator(seed: number): (below: number) => number {
   };
 }
 
+const plainWords = ['RELU6', 'SIGMOID', 'TANH', 'SILU', 'HARDSWISH', 'HARDSIGMOID'];
+
 function randomTree(random: (below: number) => number): Architecture {
   const chance = (part: number): boolean => random(100) < part;
   const term = (word: string, values: Record<string, unknown>): Term => ({
@@ -226,7 +288,7 @@ function randomTree(random: (below: number) => number): Architecture {
       const times = chance(50) ? 1 + random(2) : 'NMK'[random(3)]!;
       return { kind: 'group', items, times, at: 0 };
     }
-    switch (random(6)) {
+    switch (random(11)) {
       case 0:
         return term('CONV', {
           ...(chance(80) ? { size: pair() } : {}),
@@ -247,6 +309,24 @@ function randomTree(random: (below: number) => number): Architecture {
         return term('DROPOUT', { count: random(100) / 100 });
       case 4:
         return term('BN', {});
+      case 5:
+        return term(plainWords[random(plainWords.length)]!, {});
+      case 6:
+        return term(chance(50) ? 'LEAKYRELU' : 'ELU', chance(70) ? { count: random(90) / 40 } : {});
+      case 7:
+        return term('PRELU', {
+          ...(chance(50) ? { count: random(90) / 100 } : {}),
+          ...(chance(50) ? { shared: true } : {}),
+        });
+      case 8:
+        return term('SOFTPLUS', {
+          ...(chance(50) ? { beta: (1 + random(30)) / 10 } : {}),
+          ...(chance(50) ? { threshold: random(300) / 10 } : {}),
+        });
+      case 9:
+        return chance(50)
+          ? term('GELU', chance(50) ? { tanh: true } : {})
+          : term('MAXOUT', chance(80) ? { count: 1 + random(3) } : {});
       default:
         return term('RELU', {});
     }

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 
 const lib = resolve(dirname(fileURLToPath(import.meta.url)), '../../lib');
 const pure = [
+  'conversions',
   'graph',
   'layers',
   'losses',

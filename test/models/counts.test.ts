@@ -17,6 +17,8 @@ const published: readonly (readonly [id: string, parameters: number, source: str
   ['vgg13-bn', 133_053_736, torchvision],
   ['vgg16-bn', 138_365_992, torchvision],
   ['vgg19-bn', 143_678_248, torchvision],
+  ['googlenet', 6_998_552, 'the sum over table 1 of arXiv:1409.4842, biases included'],
+  ['googlenet-aux', 13_378_280, 'the same with the classifiers of section 5'],
   ['googlenet-bn', 6_624_904, torchvision],
   ['resnet18', 11_689_512, torchvision],
   ['resnet34', 21_797_672, torchvision],
@@ -53,7 +55,7 @@ describe('models: numbers of parameters', () => {
       const node = net.nodes.findLast(({ layer }) => layer?.kind === kind)!;
       return net.nodes[node.inputs[0]!]!.shape.slice(0, 2);
     };
-    for (const id of ['resnet50', 'resnet50-v2', 'googlenet-bn', 'mobilenet'])
+    for (const id of ['resnet50', 'resnet50-v2', 'googlenet', 'googlenet-bn', 'mobilenet'])
       expect(planeOf(models.zoo[id]!(), 'globalAvgPool2d'), id).to.deep.equal([7, 7]);
     expect(planeOf(models.zoo['alexnet-owt']!(), 'flatten')).to.deep.equal([6, 6]);
     expect(planeOf(models.zoo['squeezenet1.1']!(), 'globalAvgPool2d')).to.deep.equal([13, 13]);

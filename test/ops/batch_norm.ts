@@ -135,6 +135,14 @@ const backward = (b: Batch, wanted: readonly string[] = ['dx', 'dgamma', 'dbeta'
   };
 };
 
+/** Running statistics that are not those of the batch. */
+const frozen = (b: Batch, wanted?: readonly string[]): OpCase => {
+  const c = backward(b, wanted);
+  const mean = { ...vector(b), fill: uniform(b.low, b.high) };
+  const variance = { ...vector(b), fill: uniform(0.5, 2) };
+  return { ...c, inputs: { ...c.inputs, mean, variance } };
+};
+
 const update = (C: number, momentum: number): OpCase => ({
   name: `${C} channels, momentum ${momentum}`,
   attributes: { epsilon: 0, momentum: f32(momentum) },
@@ -221,6 +229,34 @@ export default [
           (dy![i]! - (dbeta[i % C]! + value * dgamma[i % C]!) / m),
       );
       const all: Arrays = { dx, dgamma, dbeta };
+      return Object.fromEntries(Object.keys(c.outputs).map((name) => [name, all[name]!]));
+    },
+  },
+  {
+    op: 'batchNormFrozenBackward',
+    cases: [
+      batch([1, 1], { note: 'one value' }),
+      batch([1, 1, 1, 17], { note: 'one pixel' }),
+      ...batches,
+    ]
+      .map((b) => frozen(b))
+      .concat(
+        [['dx'], ['dgamma'], ['dbeta'], ['dx', 'dgamma']].map((wanted) =>
+          frozen(batches[0]!, wanted),
+        ),
+      ),
+    // y = factor x + (beta - factor mean) with factor = gamma / deviation.
+    reference: ({ x, gamma, mean, variance, dy }: Arrays, c) => {
+      const C = gamma!.length;
+      const [byFactor, dbeta] = [new Float64Array(C), new Float64Array(C)];
+      const deviation = (k: number): number =>
+        Math.sqrt(variance![k]! + Number(c.attributes.epsilon));
+      const dx = Float64Array.from(dy!, (d, i) => (d * gamma![i % C]!) / deviation(i % C));
+      for (let i = 0; i < dy!.length; ++i) {
+        byFactor[i % C]! += dy![i]! * (x![i]! - mean![i % C]!);
+        dbeta[i % C]! += dy![i]!;
+      }
+      const all: Arrays = { dx, dgamma: byFactor.map((d, k) => d / deviation(k)), dbeta };
       return Object.fromEntries(Object.keys(c.outputs).map((name) => [name, all[name]!]));
     },
   },

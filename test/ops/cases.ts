@@ -6,10 +6,14 @@
  * the sanitizer runs all read this one table.
  */
 
+import type { HalfType } from '../../lib/program/half.js';
+
 export type Numbers = ArrayLike<number>;
 /** Dense contents by operand name. */
 export type Arrays = Record<string, Numbers>;
 export type Compute = 'float32' | 'float64';
+/** What volumes are stored in: the type that is computed in, or 16 bits where that is float32. */
+export type Precision = Compute | HalfType;
 
 /**
  * Numbers made by a recipe which `test/fixtures/generator.py` repeats bit for bit. `h(i)` is the hash of
@@ -211,7 +215,7 @@ export const range = (pitch: number, channelOffset: number): Range => ({ pitch, 
 const unbatched = new Set(
   (
     'w b dw db gamma beta mean variance unbiased dgamma dbeta runningMean runningVariance std statistics ' +
-    'workspace gradients parameters momentum segments loss'
+    'workspace weights gradients parameters momentum segments clip loss'
   ).split(' '),
 );
 export const isBatched = (name: string, shape: readonly number[]): boolean =>

@@ -4,6 +4,7 @@ import '../../lib/losses/index.js';
 import '../../lib/optimizers/index.js';
 import '../../lib/program/check-finite.js';
 import '../../lib/program/copy.js';
+import '../../lib/program/loss-scale.js';
 import '../../lib/program/normalize.js';
 
 export { findOp, listOps } from '../../lib/program/op.js';

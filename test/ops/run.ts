@@ -14,11 +14,19 @@ import { findOp, type Operands, type TargetDevice } from '../../lib/program/op.j
 import { bytesOf, type Access, type DType } from '../../lib/program/program.js';
 import type { Tensor } from '../../lib/program/tensor.js';
 import {
+  elementsOver,
+  nativeDTypes,
+  toElements,
+  type Elements,
+} from '../../lib/runtime/elements.js';
+import { computeType, fromHalf, isHalf, toHalf } from '../../lib/program/half.js';
+import {
   elements,
   inputsOf,
   isBatched,
   previousOf,
   type Compute,
+  type Precision,
   type ControlValues,
   type Numbers,
   type OpCase,
@@ -31,35 +39,28 @@ export const nativeOps: ReadonlyMap<string, NativeOp> = new Map(
 );
 const numbers = new Map(native.describeOps().map((op, i) => [op.name, i]));
 
-const codes: Record<DType, 0 | 1 | 2 | 3> = { float32: 0, float64: 1, uint8: 2, int32: 3 };
 const accesses: Record<Access, 1 | 2 | 3> = { read: 1, overwrite: 2, accumulate: 3 };
 
-type Elements = Float32Array | Float64Array | Uint8Array | Int32Array;
-
-function typed(dtype: DType, length: number): Elements {
-  switch (dtype) {
-    case 'float32':
-      return new Float32Array(length);
-    case 'float64':
-      return new Float64Array(length);
-    case 'uint8':
-      return new Uint8Array(length);
-    case 'int32':
-      return new Int32Array(length);
-  }
+/** Numbers to be stored as `dtype`; those of 16 bits are float32 until they are packed. */
+function staged(dtype: DType, length: number): Elements {
+  return toElements(isHalf(dtype) ? 'float32' : dtype, { length }).fill(0);
 }
 
-function typedOver(dtype: DType, buffer: ArrayBuffer): Elements {
-  switch (dtype) {
-    case 'float32':
-      return new Float32Array(buffer);
-    case 'float64':
-      return new Float64Array(buffer);
-    case 'uint8':
-      return new Uint8Array(buffer);
-    case 'int32':
-      return new Int32Array(buffer);
-  }
+/** The same, as device memory holds them. */
+function packed(dtype: DType, numbers: Elements): Elements {
+  return isHalf(dtype) ? toHalf(dtype, numbers) : numbers;
+}
+
+/** `count` numbers as device memory holds them. */
+function memoryOf(dtype: DType, contents: Numbers, count: number): Elements {
+  const numbers = staged(dtype, count);
+  for (let i = 0; i < count; ++i) numbers[i] = contents[i]!;
+  return packed(dtype, numbers);
+}
+
+/** Device memory as numbers. */
+function unpacked(dtype: DType, bytes: ArrayBuffer): Elements {
+  return isHalf(dtype) ? fromHalf(dtype, new Uint16Array(bytes)) : elementsOver(dtype, bytes);
 }
 
 /** What an op is given: dense contents, and where they are to lie. */
@@ -72,9 +73,9 @@ export interface Given extends Omit<Operand, 'dtype'> {
 }
 
 /** Marks elements that no op may touch. */
-const gap: Record<DType, number> = { float32: 12345, float64: 12345, uint8: 171, int32: 12345 };
+const gap = (dtype: DType): number => (dtype === 'uint8' ? 171 : 12345);
 /** What overwritten outputs hold before. */
-const poison: Record<DType, number> = { float32: NaN, float64: NaN, uint8: 254, int32: -77 };
+const poison = (dtype: DType): number => (dtype === 'uint8' ? 254 : dtype === 'int32' ? -77 : NaN);
 
 const guard = 64;
 const align = (bytes: number): number => Math.ceil(bytes / 64) * 64;
@@ -100,6 +101,7 @@ export function packAttributes(
     const value = attributes[name] ?? 0;
     if (type === 'int32') bytes.setInt32(offset, Number(value), true);
     else if (type === 'float32') bytes.setFloat32(offset, Number(value), true);
+    else if (type === 'float64') bytes.setFloat64(offset, Number(value), true);
     else bytes.setBigInt64(offset, BigInt(value), true);
   }
   return new Uint8Array(bytes.buffer);
@@ -188,7 +190,7 @@ export class Runner {
       return {
         buffer,
         byteOffset: byteOffset + layout.channelOffset * bytesOf[operand.dtype],
-        dtype: codes[operand.dtype],
+        dtype: nativeDTypes[operand.dtype],
         access: accesses[operand.access],
         size: [...operand.shape],
         pitch: layout.pitch,
@@ -196,8 +198,8 @@ export class Runner {
     });
     const values = { step: 0, sampleOffset: 0, seed: 0, learningRate: 0, lossScale: 1, ...control };
     try {
-      const packed = packAttributes(op, attributes);
-      const executed = this.device.execute(numbers.get(name)!, packed, operands, values);
+      const bytes = packAttributes(op, attributes);
+      const executed = this.device.execute(numbers.get(name)!, bytes, operands, values);
       const [, after] = await Promise.all([executed, memory.read()]);
       return this.collect(op, given, layouts, image, after);
     } finally {
@@ -215,7 +217,7 @@ export class Runner {
     return {
       buffer: this.kept,
       byteOffset: 0,
-      dtype: codes[dtype],
+      dtype: nativeDTypes[dtype],
       access: accesses[access],
       size: [bytes],
       pitch: bytes,
@@ -288,13 +290,13 @@ export class Runner {
       const { contents, dtype, shape, over } = given[name]!;
       if (over !== undefined && layouts.get(name) === layouts.get(over)) continue;
       const { offset, total, pitch, channels, channelOffset } = layouts.get(name)!;
-      const memory = typed(dtype, total).fill(gap[dtype]);
+      const memory = staged(dtype, total).fill(gap(dtype));
       const count = elements(shape);
       if (pitch === channels) for (let i = 0; i < count; ++i) memory[i] = contents[i]!;
       else
         for (let i = 0; i < count; ++i)
           memory[Math.floor(i / channels) * pitch + channelOffset + (i % channels)] = contents[i]!;
-      new Uint8Array(image).set(new Uint8Array(memory.buffer), offset);
+      new Uint8Array(image).set(new Uint8Array(packed(dtype, memory).buffer), offset);
     }
     return image;
   }
@@ -315,7 +317,7 @@ export class Runner {
       if (role === 'in' || operand === undefined || layout === undefined) continue;
       const { shape, dtype } = operand;
       const size = bytesOf[dtype];
-      const memory = typedOver(
+      const memory = unpacked(
         dtype,
         after.slice(layout.offset, layout.offset + layout.total * size),
       );
@@ -402,15 +404,20 @@ const placeOf = ({ shape, pitch, channelOffset }: Operand): Omit<Operand, 'dtype
   ...(channelOffset !== undefined && { channelOffset }),
 });
 
-/** The operands of a case. `access` replaces what the case says of all outputs. */
+/**
+ * The operands of a case, those that an op keeps in full in the type it computes with. `access` replaces
+ * what the case says of all outputs.
+ */
 export function operandsOf(
   op: string,
   c: OpCase,
-  compute: Compute,
+  precision: Precision,
   access?: Exclude<Access, 'read'>,
   device: TargetDevice = 'cpu',
 ): Record<string, Given> {
-  const names = new Set(nativeOps.get(op)!.operands.map((operand) => operand.name));
+  const names = new Map(nativeOps.get(op)!.operands.map(({ name, element }) => [name, element]));
+  const compute = computeType(precision);
+  const typeOf = (name: string): Precision => (names.get(name) === 'compute' ? compute : precision);
   const given: Record<string, Given> = {};
   const inputs = inputsOf(op, c);
   for (const [name, input] of Object.entries(c.inputs))
@@ -418,16 +425,16 @@ export function operandsOf(
       given[name] = {
         ...placeOf(input),
         contents: inputs[name]!,
-        dtype: input.dtype ?? compute,
+        dtype: input.dtype ?? typeOf(name),
         access: 'read',
       };
   for (const [name, output] of Object.entries(c.outputs)) {
-    const dtype = output.dtype ?? compute;
+    const dtype = output.dtype ?? typeOf(name);
     const how = access ?? (output.accumulate ? 'accumulate' : 'overwrite');
     const contents =
       how === 'accumulate'
         ? previousOf(op, c, name)
-        : new Float64Array(elements(output.shape)).fill(poison[dtype]);
+        : new Float64Array(elements(output.shape)).fill(poison(dtype));
     given[name] = { ...placeOf(output), contents, dtype, access: how };
   }
   return withWorkspace(op, c.attributes, given, compute, device);
@@ -438,10 +445,10 @@ export async function runCase(
   runner: Runner,
   op: string,
   c: OpCase,
-  compute: Compute,
+  precision: Precision,
   access?: Exclude<Access, 'read'>,
 ): Promise<Record<string, Numbers>> {
-  const given = operandsOf(op, c, compute, access, runner.target);
+  const given = operandsOf(op, c, precision, access, runner.target);
   if (nativeOps.get(op)!.operands.every(({ role }) => role === 'in')) {
     const program = new OpProgram(runner.device, given);
     program.add(
@@ -469,8 +476,7 @@ export class OpProgram {
   ) {
     this.buffers = new Map(
       Object.entries(buffers).map(([name, given]) => {
-        const memory = typed(given.dtype, elements(given.shape));
-        for (let i = 0; i < memory.length; ++i) memory[i] = given.contents[i]!;
+        const memory = memoryOf(given.dtype, given.contents, elements(given.shape));
         const buffer = device.allocate(memory.byteLength, 'workspace');
         void buffer.write(0, memory);
         return [name, { given, buffer }];
@@ -496,7 +502,7 @@ export class OpProgram {
         return {
           region: names.indexOf(target),
           byteOffset: 0,
-          dtype: codes[dtype],
+          dtype: nativeDTypes[dtype],
           access: role === 'in' ? accesses.read : accesses[access],
           size: [...shape],
           batched: false,
@@ -532,14 +538,13 @@ export class OpProgram {
 
   async write(name: string, contents: Numbers): Promise<void> {
     const { given, buffer } = this.buffers.get(name)!;
-    const memory = typed(given.dtype, contents.length);
-    for (let i = 0; i < memory.length; ++i) memory[i] = contents[i]!;
+    const memory = memoryOf(given.dtype, contents, contents.length);
     await buffer.write(0, memory);
   }
 
   async read(name: string): Promise<Elements> {
     const { given, buffer } = this.buffers.get(name)!;
-    return typedOver(given.dtype, await buffer.read(0, buffer.byteLength));
+    return unpacked(given.dtype, await buffer.read(0, buffer.byteLength));
   }
 
   dispose(): void {

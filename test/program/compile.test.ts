@@ -63,7 +63,7 @@ describe('compile', () => {
       'not that of this network',
     );
     expect(() =>
-      compileInference(residual(), { batch: 1, dtype: 'float64', layout: train }),
+      compileInference(residual(), { batch: 1, precision: 'float64', layout: train }),
     ).to.throw('float32');
   });
 
@@ -167,7 +167,8 @@ describe('compile', () => {
       { loss: 'mse' },
       { optimizer: undefined },
       { optimizer: {} },
-      { dtype: 'float16' },
+      { precision: 'int8' },
+      { precision: 'float16' },
       { inputDtype: 'int8' },
     ];
     for (const options of wrong)

@@ -234,7 +234,7 @@ describe('differentiate', () => {
     builder.emit(pair, {}, { a: x, b: x, y }, { layer: 'pair', phase: 'forward' });
     const gradient = builder.tensor([5], true, { ...options, name: 'dy', region: 'input' });
     const home = builder.tensor([5], true, { ...options, name: 'dx', region: 'gradients' });
-    differentiate(builder, { form: 'external', tensor: y, gradient }, new Map([[x, home]]));
+    differentiate(builder, [{ form: 'external', tensor: y, gradient }], new Map([[x, home]]));
     const [, backward, sum] = builder.steps;
     expect(builder.steps.map((s) => s.op.name)).to.deep.equal(['pair', 'pairBackward', 'copy']);
     expect(backward!.operands.get('da')).to.deep.include({ access: 'overwrite', tensor: home });
@@ -258,7 +258,7 @@ describe('differentiate', () => {
       attributes: {},
     };
     builder.emit(op, {}, { x, y }, { layer: 'top', phase: 'forward' });
-    const run = () => differentiate(builder, { form: 'scalar', tensor: y }, new Map([[x, x]]));
+    const run = () => differentiate(builder, [{ form: 'scalar', tensor: y }], new Map([[x, x]]));
     expect(run)
       .to.throw('top: op argmax has no gradient')
       .with.property('code', 'INVALID_ARGUMENT');

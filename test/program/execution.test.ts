@@ -41,7 +41,7 @@ describe('compiled programs on a device', () => {
   /** Norm of the difference to central differences over the norm of the gradient, all parameters. */
   async function gradientError(net: Network, loss: Loss): Promise<number> {
     const n = 4;
-    const program = compileTraining(net, { ...recipe, loss, dtype: 'float64' });
+    const program = compileTraining(net, { ...recipe, loss, precision: 'float64' });
     const bench = new Bench(cpu, program);
     await bench.initialize(net);
     const target = program.inputs[1]!;
@@ -143,11 +143,11 @@ describe('compiled programs on a device', () => {
     const net = mixture();
     const own = new Bench(
       cpu,
-      compileTraining(net, { ...recipe, loss: meanSquare, dtype: 'float64' }),
+      compileTraining(net, { ...recipe, loss: meanSquare, precision: 'float64' }),
     );
     const split = new Bench(
       cpu,
-      compileTraining(net, { ...recipe, loss: 'external', dtype: 'float64' }),
+      compileTraining(net, { ...recipe, loss: 'external', precision: 'float64' }),
     );
     for (const bench of [own, split]) await bench.initialize(net);
     const images = imagesOf(own.program, n, 5);

@@ -43,6 +43,17 @@ describe('fusion of convolution and rectifier', () => {
     expect(named(two, 'conv2d')[0]!.attributes.activation).to.equal(0);
   });
 
+  it('tells a convolution that reads what the rectifier reads from one that writes it', () => {
+    const net = network(x, add(conv(3)(x), relu()(x)));
+    for (const program of [
+      train(network(x, dense({ units: 3 })(add(conv(3)(x), relu()(x))))),
+      compileInference(net, { batch: 2 }),
+    ]) {
+      expect(named(program, 'relu')).to.have.length(1);
+      expect(named(program, 'conv2d')[0]!.attributes.activation).to.equal(0);
+    }
+  });
+
   it('writes the rectified values straight into a concatenation', () => {
     const program = train(
       network(x, dense({ units: 3 })(concat(relu()(conv(4)(x)), relu()(conv(5)(x))))),

@@ -1,5 +1,14 @@
 import { expect } from 'chai';
-import { optimizerFromJSON, sgd } from '../../lib/optimizers/index.js';
+import {
+  adadelta,
+  adagrad,
+  adam,
+  adamW,
+  optimizerFromJSON,
+  rmsProp,
+  sgd,
+  type Optimizer,
+} from '../../lib/optimizers/index.js';
 import { compileTraining } from '../../lib/program/compile.js';
 import { inv } from '../../lib/schedules/index.js';
 import { thrown } from '../support/thrown.js';
@@ -17,16 +26,22 @@ describe('sgd', () => {
   });
 
   it('finds the settings of a parameter: the first group that matches', () => {
-    expect(optimizer.settingsOf('fc1.b')).to.deep.equal({ learningRateScale: 2, weightDecay: 0 });
+    expect(optimizer.settingsOf('fc1.b')).to.deep.equal({
+      learningRateScale: 2,
+      weightDecay: 0,
+      frozen: false,
+    });
     // Twice: the flag g must not matter.
     for (let i = 0; i < 2; i++)
       expect(optimizer.settingsOf('fc1.w')).to.deep.equal({
         learningRateScale: 3,
         weightDecay: 5e-4,
+        frozen: false,
       });
     expect(optimizer.settingsOf('conv1.w')).to.deep.equal({
       learningRateScale: 1,
       weightDecay: 5e-4,
+      frozen: false,
     });
   });
 
@@ -61,6 +76,7 @@ describe('sgd', () => {
     expect(step!.operands.map((o) => o?.access)).to.deep.equal([
       'read',
       'read',
+      undefined,
       'accumulate',
       'accumulate',
     ]);
@@ -72,7 +88,7 @@ describe('sgd', () => {
     const program = compileTraining(lenet(), { ...recipe, optimizer: sgd() });
     expect(program.slots).to.deep.equal([]);
     expect(program.bytes.optimizer).to.equal(0);
-    expect(named(program, 'sgd')[0]!.operands[3]).to.equal(null);
+    expect(named(program, 'sgd')[0]!.operands[4]).to.equal(null);
   });
 
   it('survives JSON', () => {
@@ -85,7 +101,7 @@ describe('sgd', () => {
     const malformed: unknown[] = [
       null,
       {},
-      { kind: 'adam' },
+      { kind: 'adamant' },
       { kind: 'toString' },
       { kind: 'sgd', learningRate: 1, momentum: 'x' },
       { kind: 'sgd', learningRate: 1, groups: 7 },
@@ -114,5 +130,72 @@ describe('sgd', () => {
       expect(() => sgd(options))
         .to.throw()
         .with.property('code', 'INVALID_ARGUMENT');
+  });
+});
+
+describe('other optimizers', () => {
+  const groups = [
+    { match: /\.b$/, weightDecay: 0 },
+    { match: /^fc/, frozen: true },
+  ];
+  const made: readonly [Optimizer, string, string[]][] = [
+    [adam({ groups }), 'adam', ['average', 'square']],
+    [adam({ amsgrad: true, betas: [0, 0.9] }), 'adam', ['average', 'square', 'maximum']],
+    [adamW({ weightDecay: 0.1, epsilon: 1e-3 }), 'adam', ['average', 'square']],
+    [rmsProp(), 'rmsProp', ['square']],
+    [rmsProp({ centered: true }), 'rmsProp', ['square', 'average']],
+    [rmsProp({ momentum: 0.5, alpha: 0.9 }), 'rmsProp', ['square', 'momentum']],
+    [adagrad({ learningRateDecay: 1, initialAccumulator: 2 }), 'adagrad', ['sum']],
+    [adadelta({ rho: 0.95 }), 'adadelta', ['square', 'delta']],
+  ];
+
+  for (const [optimizer, op, slots] of made)
+    it(`${optimizer.kind} with ${slots.join(', ')}: one instruction, and survives JSON`, () => {
+      const program = compileTraining(lenet(), { ...recipe, optimizer });
+      expect(program.slots).to.deep.equal(slots);
+      expect(program.bytes.optimizer).to.equal(slots.length * program.bytes.gradients);
+      expect(program.instructions.at(-1)!.op).to.equal(op);
+      const copy = optimizerFromJSON(JSON.parse(JSON.stringify(optimizer.toJSON())));
+      expect(copy.toJSON()).to.deep.equal(optimizer.toJSON());
+      expect(compileTraining(lenet(), { ...recipe, optimizer: copy })).to.deep.equal(program);
+    });
+
+  it('has the defaults of PyTorch', () => {
+    const rate = (optimizer: Optimizer) => optimizer.learningRate.at(0, { stepsPerEpoch: 1 });
+    expect([adam(), adamW(), rmsProp(), adagrad(), adadelta()].map(rate)).to.deep.equal([
+      ...[1e-3, 1e-3, 1e-2, 1e-2, 1],
+    ]);
+    expect(adamW().settingsOf('x.w').weightDecay).to.equal(0.01);
+    expect(adam().settingsOf('x.w').weightDecay).to.equal(0);
+  });
+
+  it('a frozen group costs nothing and changes nothing', () => {
+    const optimizer = adam({ groups });
+    const program = compileTraining(lenet(), { ...recipe, optimizer });
+    const trained = program.parameters.filter((p) => p.trainable).map((p) => p.name);
+    expect(trained).to.have.members(['conv1.w', 'conv1.b', 'conv2.w', 'conv2.b', 'fc1.b', 'fc2.b']);
+    const same = compileTraining(lenet(), {
+      ...{ ...recipe, optimizer: adam({ groups: groups.slice(0, 1) }) },
+      freeze: [/^fc.*w$/],
+    });
+    expect(program).to.deep.equal(same);
+  });
+
+  it('refuses numbers that make no sense', () => {
+    const wrong = [
+      () => adam({ betas: [1, 0.9] }),
+      () => adam({ betas: [0.9, -1] }),
+      () => adam({ betas: 0.9 as unknown as [number, number] }),
+      () => adam({ epsilon: -1 }),
+      () => adam({ momentum: 0.9 } as object),
+      () => adamW({ amsgrad: 1 as unknown as boolean }),
+      () => rmsProp({ alpha: 1 }),
+      () => rmsProp({ momentum: -1 }),
+      () => adagrad({ learningRateDecay: -1 }),
+      () => adagrad({ initialAccumulator: NaN }),
+      () => adadelta({ rho: 2 }),
+      () => adadelta({ groups: [{ match: /x/, frozen: 'yes' as unknown as boolean }] }),
+    ];
+    for (const make of wrong) expect(thrown(make).code, String(make)).to.equal('INVALID_ARGUMENT');
   });
 });

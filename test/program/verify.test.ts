@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { compileTraining } from '../../lib/program/compile.js';
-import type { Program } from '../../lib/program/program.js';
+import { bytesOf, type DType, type Program } from '../../lib/program/program.js';
 import { assertSound, verify, type FaultKind } from '../../lib/program/verify.js';
 import { clone, lenet, mixture, nestedConcat, recipe, residual } from './nets.js';
 
@@ -56,6 +56,27 @@ describe('verify', () => {
       (p) => (p.instructions[conv]!.attributes.colour = 1),
     ];
     for (const plant of plants) expect(kindsAfter(program, plant)).to.include('role');
+  });
+
+  it('finds element types that the op does not take', () => {
+    const retype = (name: string, dtype: DType) => (p: Program) => {
+      const b = buffer(p, name);
+      b.dtype = dtype;
+      b.bytes = (b.fixed + b.perImage * p.batch) * bytesOf[dtype];
+    };
+    const plants: ((p: Program) => void)[] = [
+      retype('conv1.y', 'bfloat16'),
+      retype('conv1.y', 'float64'),
+      retype('conv1.y', 'int32'),
+      retype('loss.statistics', 'float16'),
+      retype('target', 'float32'),
+    ];
+    for (const plant of plants) expect(kindsAfter(program, plant)).to.include('type');
+    // All volumes of an op in 16 bits, what it computes with in float32.
+    const halves = clone(program);
+    for (const name of ['conv1.y', 'pool1.y']) retype(name, 'bfloat16')(halves);
+    const pool = halves.instructions.findIndex(({ op }) => op === 'maxPool2d');
+    expect(verify(halves).filter((f) => f.instruction === pool)).to.deep.equal([]);
   });
 
   it('finds a view that leaves its buffer', () => {

@@ -83,6 +83,13 @@ describe('lint: the sizing rules of the notes', () => {
     );
   });
 
+  it('linear-stack: every activation is a nonlinearity', () => {
+    const words =
+      'RELU6 LEAKYRELU PRELU ELU SIGMOID TANH SOFTPLUS SILU GELU HARDSWISH HARDSIGMOID MAXOUT';
+    for (const word of ['RELU', ...words.split(' ')])
+      expect(findings(`INPUT 8x8x4 -> [CONV 3x3 4 -> ${word}]*2 -> FC 10`), word).to.deep.equal([]);
+  });
+
   it('takes branches', () => {
     const x = input([16, 16, 3]);
     const a = relu()(conv2d({ filters: 8, size: 3, padding: 1 })(x));

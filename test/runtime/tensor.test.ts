@@ -29,6 +29,25 @@ describe('tensor', () => {
     expect(await y.read()).to.deep.equal(Float64Array.of(1, 2));
   });
 
+  it('holds 16-bit numbers as their bits', async () => {
+    using x = await d.tensor([1, -2.5, 1e-3, NaN], [2, 2], { dtype: 'bfloat16' });
+    expect(x).to.include({ dtype: 'bfloat16', size: 4 });
+    expect(await x.read()).to.deep.equal(Uint16Array.of(0x3f80, 0xc020, 0x3a83, 0x7fff));
+    using y = await d.tensor(Float32Array.of(1, 65504, 65520, 2 ** -24), [4], { dtype: 'float16' });
+    const bits = y.readSync() as Uint16Array;
+    expect(bits).to.deep.equal(Uint16Array.of(0x3c00, 0x7bff, 0x7c00, 1));
+    using z = await d.tensor(bits, [4], { dtype: 'float16' });
+    expect(await z.read()).to.deep.equal(bits);
+    expect(await codeOf(d.tensor(bits, [4]))).to.equal('INVALID_ARGUMENT');
+  });
+
+  it('16 bits are storage alone on the CPU', async () => {
+    using x = await d.tensor([1, -2], [2], { dtype: 'bfloat16' });
+    const error = await errorOf(d.ops.relu(x));
+    expect(error).to.include({ code: 'INVALID_ARGUMENT' });
+    expect(error!.message).to.match(/relu: x is stored in 16 bits/);
+  });
+
   it('copies its data before the call returns', async () => {
     const data = Float32Array.of(1, 2);
     const making = d.tensor(data, [2]);

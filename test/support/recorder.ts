@@ -61,6 +61,7 @@ export function recordForward(
       ...tensorOf(shape, batched),
       dtype: dtype ?? 'float32',
     }),
+    constant: (_name, values) => tensorOf([values.length], false),
     emit: keep(false),
     commit: keep(true),
     reshape: (x, shape) => ({ ...x, shape, pitch: shape.at(-1) ?? 1 }),

@@ -18,7 +18,7 @@ function recorder(isTTY: boolean): { stream: NodeJS.WriteStream; text: () => str
 
 function state(step: number, seconds: number): ProgressState {
   const sums = new MetricSums(10);
-  sums.add({ loss: 32, count: 64, top1: 48, top5: 64 });
+  sums.add({ loss: 32, weight: 64, count: 64, top1: 48, top5: 64 });
   return {
     epoch: 1,
     epochs: 3,

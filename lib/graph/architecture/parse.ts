@@ -11,7 +11,8 @@ interface Token {
 /** Groups within groups: deeper ones are refused. */
 const deepest = 32;
 
-const pattern = /->|[[\]*?,=]|[A-Za-z]+\??(?=\s*=)|[A-Za-z]+2?|\d+x\d+(?:x\d+)?|\d+(?:\.\d+)?/y;
+const pattern =
+  /->|[[\]*?,=]|[A-Za-z]+6?\??(?=\s*=)|RELU6(?![A-Za-z\d])|[A-Za-z]+2?|\d+x\d+(?:x\d+)?|\d+(?:\.\d+)?/y;
 
 function tokens(text: string): Token[] {
   const found: Token[] = [];
@@ -166,7 +167,7 @@ class Parser {
     const bindings: Binding[] = [];
     do {
       const name = this.#tokens[this.#next++];
-      if (name === undefined || !/^([A-Z]|[A-Z]+\?|fit)$/.test(name.text)) {
+      if (name === undefined || !/^([A-Z]|[A-Z]+6?\?|fit)$/.test(name.text)) {
         this.#next -= 1;
         throw this.#expected("a letter, an optional layer such as POOL?, or 'fit'");
       }

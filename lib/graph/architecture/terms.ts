@@ -4,11 +4,23 @@ import {
   conv2d,
   dense,
   dropout,
+  elu,
+  gelu,
   globalAvgPool2d,
   globalMaxPool2d,
+  hardSigmoid,
+  hardSwish,
   l2Pool2d,
+  leakyRelu,
+  maxout,
   maxPool2d,
+  prelu,
   relu,
+  relu6,
+  sigmoid,
+  silu,
+  softplus,
+  tanh,
 } from '../../layers/index.js';
 import type { Layer } from '../layer.js';
 import type { Sides } from '../shape.js';
@@ -44,6 +56,11 @@ function says(rule: WordRule, values: TermValues, layer: Layer, defaults: TermDe
   return made.kind === layer.kind && same(made.options, layer.options);
 }
 
+/** Numbers are written with digits and a point: neither signs nor exponents. */
+function canSay(value: TermValues[string]): boolean {
+  return typeof value !== 'number' || /^\d+(\.\d+)?$/.test(String(value));
+}
+
 function word(
   values: WordRule['values'],
   layer: WordRule['layer'],
@@ -58,6 +75,7 @@ function word(
       const bare = Object.fromEntries(
         Object.entries(found).filter(([, value]) => value !== undefined),
       ) as TermValues;
+      if (Object.values(bare).some((value) => !canSay(value))) return undefined;
       return says(rule, bare, candidate, defaults) ? bare : undefined;
     },
   };
@@ -177,12 +195,83 @@ const dropping = word(
   ({ kind, options }) => (kind === 'dropout' ? { count: options.rate as number } : undefined),
 );
 
+/** One number as an option, `LEAKYRELU 0.2`, left out where it is the usual one. */
+function withNumber(option: string, usual: number, make: (given: object) => Layer): WordRule {
+  const { kind } = make({});
+  return word(
+    { count: 'real' },
+    ({ count }) => make(count === undefined ? {} : { [option]: count }),
+    (layer) => {
+      if (layer.kind !== kind) return undefined;
+      const number = (layer.options as Options)[option] as number;
+      return number === usual ? {} : { count: number };
+    },
+  );
+}
+
+const softPlus = word(
+  { beta: 'real', threshold: 'real' },
+  (values) => softplus(values),
+  ({ kind, options }) => {
+    if (kind !== 'softplus') return undefined;
+    const { beta, threshold } = options as Options;
+    return {
+      beta: beta === 1 ? undefined : beta,
+      threshold: threshold === 20 ? undefined : threshold,
+    } as TermValues;
+  },
+);
+
+const gaussianUnit = word(
+  { tanh: 'flag' },
+  (values) => gelu(values.tanh === true ? { approximate: 'tanh' } : {}),
+  ({ kind, options }) =>
+    kind === 'gelu'
+      ? ({ tanh: options.approximate === 'tanh' ? true : undefined } as TermValues)
+      : undefined,
+);
+
+const parametric = word(
+  { count: 'real', shared: 'flag' },
+  ({ count, shared }) =>
+    prelu({
+      ...(count === undefined ? {} : { init: Number(count) }),
+      ...(shared === true ? { shared: true } : {}),
+    }),
+  ({ kind, options }) => {
+    if (kind !== 'prelu') return undefined;
+    const { init, shared } = options as Options;
+    return {
+      count: init === 0.25 ? undefined : init,
+      shared: shared === true ? true : undefined,
+    } as TermValues;
+  },
+);
+
+const largestOf = word(
+  { count: 'whole' },
+  ({ count = 2 }) => maxout({ pieces: Number(count) }),
+  ({ kind, options }) => (kind === 'maxout' ? { count: options.pieces as number } : undefined),
+);
+
 /** The words of the grammar. */
 export const words: Readonly<Record<string, WordRule>> = {
   CONV: convolution,
   POOL: pooling,
   FC: fullyConnected,
   RELU: plain(relu),
+  RELU6: plain(relu6),
+  LEAKYRELU: withNumber('slope', 0.01, leakyRelu),
+  PRELU: parametric,
+  ELU: withNumber('alpha', 1, elu),
+  SIGMOID: plain(sigmoid),
+  TANH: plain(tanh),
+  SOFTPLUS: softPlus,
+  SILU: plain(silu),
+  GELU: gaussianUnit,
+  HARDSWISH: plain(hardSwish),
+  HARDSIGMOID: plain(hardSigmoid),
+  MAXOUT: largestOf,
   BN: plain(batchNorm),
   DROPOUT: dropping,
 };

@@ -4,7 +4,7 @@ import { summarize, type SummaryRow } from '../summary.js';
 
 /**
  * What is drawn as one box: a layer that makes a volume, with the layers after it that change nothing but
- * the numbers in it (ReLU, batch normalisation, dropout).
+ * the numbers in it (activations, batch normalisation, dropout).
  */
 export interface Stage {
   readonly node: NetworkNode;

@@ -85,7 +85,7 @@ export const linearStack: Rule = ({ network }) => {
         level: 'warning',
         layer: node.name,
         message: `no nonlinearity stands between ${source.name} and ${node.name}: together they compute one linear function`,
-        suggestion: `Put relu() after ${source.name}, or leave one of the two out.`,
+        suggestion: `Put an activation such as relu() after ${source.name}, or leave one of the two out.`,
       },
     ];
   });

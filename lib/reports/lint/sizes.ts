@@ -50,7 +50,7 @@ export const largeFilter: Rule = ({ network, convolutions }) =>
         message: `filters of ${square(size)} over ${channels} channels; ${numbers}`,
         suggestion: first
           ? `On the first layer large filters save memory when they come with a stride; 7x7 at stride 2 is the usual compromise.`
-          : `Stack ${stack} layers of 3x3 with a ReLU after each: ${(area / stacked).toFixed(1)} times fewer weights and ${stack - 1} more nonlinearities.`,
+          : `Stack ${stack} layers of 3x3 with an activation after each: ${(area / stacked).toFixed(1)} times fewer weights and ${stack - 1} more nonlinearities.`,
       },
     ];
   });

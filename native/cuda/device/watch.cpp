@@ -55,7 +55,7 @@ Watch::Watch(const OpInfo& op, const View* views, Control* control)
     if (!inPlace) overwritten.push_back({rows.begin, rows.bytes, rows.count, rows.pitch});
   }
   const auto block = reinterpret_cast<std::uintptr_t>(control);
-  declared->push_back({block, block + sizeof(Control), std::strcmp(op.name, "checkFinite") == 0});
+  declared->push_back({block, block + sizeof(Control), op.clearsCommit});
   Runtime& r = Runtime::instance();
   r.declared = std::move(declared);
   r.overwritten = std::move(overwritten);

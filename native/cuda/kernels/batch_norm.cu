@@ -9,6 +9,7 @@
 
 #include "cuda/elementwise.h"
 #include "cuda/pixels.h"
+#include "ops/normalisation.h"
 
 namespace striate::cuda {
 
@@ -194,7 +195,7 @@ __global__ void __launch_bounds__(kThreads) applyKernel(Walk walk, ApplyArgument
 #pragma unroll
     for (int e = 0; e < Width; ++e) {
       const float value =
-          BatchNorm::value(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
+          ops::normalised(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
       out.values[e] = Add ? out.values[e] + value : value;
     }
     storePacket(to, out);
@@ -248,7 +249,7 @@ __global__ void __launch_bounds__(kThreads)
 struct GradientArguments {
   const float *gamma, *mean, *variance;
   float *dgamma, *dbeta;  // null where not asked for
-  bool addGamma, addBeta;
+  bool addGamma, addBeta, frozen;
   float epsilon;
 };
 
@@ -265,7 +266,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   const double inverse =
       1.0 / sqrt(static_cast<double>(load(a.variance + c)) + static_cast<double>(a.epsilon));
-  const double dgamma = product * inverse, pixels = static_cast<double>(s.pixels);
+  const double dgamma = product * inverse;
   if (a.dgamma != nullptr)
     store(a.dgamma + c, static_cast<float>(dgamma) +
                             (a.addGamma ? load(static_cast<const float*>(a.dgamma) + c) : 0.0f));
@@ -273,8 +274,12 @@ __global__ void __launch_bounds__(kThreads)
     store(a.dbeta + c, static_cast<float>(sum) +
                            (a.addBeta ? load(static_cast<const float*>(a.dbeta) + c) : 0.0f));
   store(factors + c, static_cast<float>(static_cast<double>(load(a.gamma + c)) * inverse));
-  store(factors + s.channels + c, static_cast<float>(sum / pixels));
-  store(factors + 2 * s.channels + c, static_cast<float>(dgamma * inverse / pixels));
+  // Frozen statistics do not move with x.
+  const double factor =
+      a.frozen ? 0
+               : static_cast<double>(load(a.gamma + c)) * inverse / static_cast<double>(s.pixels);
+  store(factors + s.channels + c, static_cast<float>(sum * factor));
+  store(factors + 2 * s.channels + c, static_cast<float>(dgamma * inverse * factor));
 }
 
 struct ApplyGradientArguments {
@@ -302,8 +307,9 @@ __global__ void __launch_bounds__(kThreads)
     if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
 #pragma unroll
     for (int e = 0; e < Width; ++e) {
-      const float value = BatchNorm::gradient(x.values[e], dy.values[e], mean.values[e],
-                                              scale.values[e], offset.values[e], slope.values[e]);
+      const float value =
+          ops::normalisedGradient(x.values[e], dy.values[e], mean.values[e], scale.values[e],
+                                  offset.values[e], slope.values[e]);
       out.values[e] = Add ? out.values[e] + value : value;
     }
     storePacket(to, out);
@@ -443,6 +449,7 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
                             dbeta ? dbeta.as<float>() : nullptr,
                             dgamma.accumulates(),
                             dbeta.accumulates(),
+                            call.op == BatchNorm::FrozenBackward,
                             a.epsilon};
   launchItems("batchNormGradientTotals", gradientTotalsKernel, s.channels, stream, s, g, workspace,
               factors);
@@ -478,6 +485,7 @@ void batch_norm(const Call& call) {
     case BatchNorm::Inference:
       return inference(call, a);
     case BatchNorm::Backward:
+    case BatchNorm::FrozenBackward:
       return backward(call, a);
     case BatchNorm::Update:
       launchItems("batchNormUpdate", updateKernel, v[0].size[0], call.context.stream,

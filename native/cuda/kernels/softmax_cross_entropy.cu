@@ -3,40 +3,13 @@
 // second and third time from the cache. The statistics are summed by one block in the order of the rows.
 #include "ops/softmax_cross_entropy.h"
 
-#include "cuda/block_sum.h"
-#include "cuda/kernel.h"
+#include "cuda/classes.h"
 
 namespace striate::cuda {
 
 using ops::SoftmaxCrossEntropy;
 
 namespace {
-
-constexpr int kWarp = 32;
-constexpr unsigned kAllLanes = 0xffffffffu;
-
-struct Rows {
-  const float* x;
-  std::int64_t pitch;
-  std::int32_t rows, columns;
-};
-
-// NaN is larger than everything, so that it reaches the sums.
-__device__ __forceinline__ float larger(float a, float b) { return a != a || a > b ? a : b; }
-
-__device__ __forceinline__ float rowMaximum(const float* row, int columns, int lane) {
-  float most = -INFINITY;
-  for (int c = lane; c < columns; c += kWarp) most = larger(load(row + c), most);
-#pragma unroll
-  for (int d = kWarp / 2; d > 0; d /= 2) most = larger(__shfl_xor_sync(kAllLanes, most, d), most);
-  return most;
-}
-
-__device__ __forceinline__ float rowSum(const float* row, int columns, int lane, float most) {
-  float sum = 0;
-  for (int c = lane; c < columns; c += kWarp) sum += expf(load(row + c) - most);
-  return warpSum(sum);
-}
 
 // What one row gives, in lane 0 of the warp that reads it.
 struct RowLoss {
@@ -53,12 +26,7 @@ __device__ __forceinline__ RowLoss rowLoss(const Rows& logits, const std::int32_
               sum = rowSum(x, logits.columns, lane, most);
   const bool valid = label >= 0 && label < logits.columns;
   const float own = valid ? load(x + label) : NAN;
-  int before = 0;
-  for (int c = lane; c < logits.columns; c += kWarp) {
-    const float other = load(x + c);
-    before += other > own || (other == own && c < label) ? 1 : 0;
-  }
-  before = warpSum(before);
+  const int before = rowRank(x, logits.columns, lane, label, own);
   const float loss = logf(sum) + (most - own);  // logits far from zero lose no digits
   const bool number = loss == loss;
   return {loss, 1, number && before < 1 ? 1 : 0, number && before < 5 ? 1 : 0};
@@ -76,25 +44,6 @@ __global__ void __launch_bounds__(kThreads)
   if (r.count != 0) atomicAdd(counts + SoftmaxCrossEntropy::Count, 1);
   if (r.top1 != 0) atomicAdd(counts + SoftmaxCrossEntropy::Top1, 1);
   if (r.top5 != 0) atomicAdd(counts + SoftmaxCrossEntropy::Top5, 1);
-}
-
-// The sum of all losses in a fixed order, in thread 0.
-__device__ __forceinline__ double lossSum(const float* losses, std::int32_t rows, double* scratch) {
-  double sum = 0;
-  for (int i = static_cast<int>(threadIdx.x); i < rows; i += kThreads)
-    sum += static_cast<double>(load(losses + i));
-  return blockSum<kThreads>(sum, scratch);
-}
-
-// Integers counted by the rows become numbers in place.
-__global__ void __launch_bounds__(kThreads)
-    statisticsKernel(const float* losses, std::int32_t rows, float* statistics) {
-  STRIATE_SHARED(double, scratch, kThreads / 32);
-  const double sum = lossSum(losses, rows, scratch);
-  if (threadIdx.x != 0) return;
-  store(statistics + SoftmaxCrossEntropy::LossSum, static_cast<float>(sum));
-  for (int k = SoftmaxCrossEntropy::Count; k <= SoftmaxCrossEntropy::Top5; ++k)
-    store(statistics + k, static_cast<float>(load(reinterpret_cast<const int*>(statistics) + k)));
 }
 
 // The whole of it in one block, where the logits are few: what counts then is the number of launches.
@@ -174,11 +123,6 @@ __global__ void __launch_bounds__(kThreads)
     const float value = expf(load(x + c) - most) / sum;
     store(to + c, Add ? load(static_cast<const float*>(to) + c) + value : value);
   }
-}
-
-Rows rowsOf(const View& v) {
-  return {v.as<float>(), v.pitch, static_cast<std::int32_t>(v.pixels()),
-          static_cast<std::int32_t>(v.channels())};
 }
 
 }  // namespace

@@ -1,0 +1,106 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Network } from '../graph/network.js';
+import { softmaxCrossEntropy } from '../losses/index.js';
+import { sgd, type Optimizer } from '../optimizers/index.js';
+import type { TargetDevice } from '../program/op.js';
+import { parseBytes, type Plan } from '../program/plan.js';
+import { printPlan, type PlanChange, type PlanFit } from '../reports/plan.js';
+import { addCommand, outputFor, type CommonOptions } from './command.js';
+import { modelArgument, resolveModel, zooHelp } from './model.js';
+import { count } from './options.js';
+
+/** Rules by what they remember for each parameter; `none` plans inference. */
+const optimizers = {
+  sgd: () => sgd(),
+  momentum: () => sgd({ momentum: 0.9 }),
+  none: () => undefined,
+} satisfies Record<string, () => Optimizer | undefined>;
+type OptimizerName = keyof typeof optimizers;
+
+interface PlanOptions extends CommonOptions {
+  batch: number;
+  optimizer: OptimizerName;
+  device: TargetDevice;
+  precision: 'float32' | 'float64';
+  deviceMemory?: number;
+}
+
+export function addPlan(program: Command): void {
+  addCommand(program, 'plan', 'the memory that a network takes, to the byte, without a device')
+    .argument('<model>', modelArgument)
+    .addHelpText('after', zooHelp)
+    .option('--batch <n>', 'images a step', count, 64)
+    .addOption(
+      new Option('--optimizer <name>', 'what the parameters follow; none plans inference')
+        .choices(Object.keys(optimizers))
+        .default('momentum'),
+    )
+    .addOption(
+      new Option('--device <kind>', 'the kind of device: it decides how much workspace ops get')
+        .choices(['cpu', 'cuda'])
+        .default('cpu'),
+    )
+    .addOption(
+      new Option('--precision <type>', 'of parameters and volumes')
+        .choices(['float32', 'float64'])
+        .default('float32'),
+    )
+    .option('--device-memory <amount>', 'says whether it fits: 24GB, 16GiB, 800MB', amountOfMemory)
+    .action(plan);
+}
+
+function amountOfMemory(text: string): number {
+  try {
+    return parseBytes(text);
+  } catch {
+    throw new InvalidArgumentError('It is an amount such as 24GB, 16GiB or 800MB.');
+  }
+}
+
+async function plan(model: string, options: PlanOptions): Promise<void> {
+  const { name, network } = await resolveModel(model);
+  const made = planFor(network, options, options.optimizer);
+  const fit = options.deviceMemory === undefined ? undefined : fitOf(network, options, made);
+  outputFor(options).result({ model: name, ...made.toJSON(), ...fit }, printPlan(name, made, fit));
+}
+
+function planFor(network: Network, options: PlanOptions, optimizer: OptimizerName): Plan {
+  const { batch, device, precision } = options;
+  const rule = optimizers[optimizer]();
+  return network.plan({
+    batch,
+    device,
+    precision,
+    ...(rule === undefined ? {} : { optimizer: rule, loss: softmaxCrossEntropy() }),
+  });
+}
+
+function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
+  const memory = options.deviceMemory!;
+  const without = (change: string, changed: Partial<PlanOptions>): PlanChange => {
+    const all = { ...options, ...changed };
+    const other = planFor(network, all, all.optimizer);
+    return { change, totalBytes: other.totalBytes, largestBatch: other.largestBatch(memory) };
+  };
+  const changes = [
+    ...(options.precision === 'float64'
+      ? [without('--precision float32', { precision: 'float32' })]
+      : []),
+    ...(options.optimizer === 'momentum'
+      ? [without('--optimizer sgd, without momentum', { optimizer: 'sgd' })]
+      : []),
+    ...(options.batch > 1
+      ? [
+          without(`--batch ${Math.floor(options.batch / 2)}`, {
+            batch: Math.floor(options.batch / 2),
+          }),
+        ]
+      : []),
+  ];
+  return {
+    memory,
+    fits: made.totalBytes <= memory,
+    largestBatch: made.largestBatch(memory),
+    changes: changes.sort((a, b) => a.totalBytes - b.totalBytes),
+  };
+}

@@ -1,0 +1,25 @@
+import { defineOp } from './op.js';
+
+/**
+ * y = x times the step's loss scale; without x the scale itself. So the gradients of a float16 program
+ * begin: multiplied by a number that keeps small ones from becoming zero.
+ */
+export const scaleByLossScale = defineOp({
+  name: 'scaleByLossScale',
+  operands: [
+    { name: 'x', role: 'in', optional: true, element: 'compute' },
+    { name: 'y', role: 'out', element: 'compute' },
+  ],
+  attributes: { reserved: 'int32' },
+  inPlace: [['y', 'x']],
+});
+
+/**
+ * Divides the gradients by the step's loss scale, and clears the commit flag when one of them is NaN or
+ * infinite.
+ */
+export const unscaleGradients = defineOp({
+  name: 'unscaleGradients',
+  operands: [{ name: 'gradients', role: 'out', element: 'compute' }],
+  attributes: { reserved: 'int32' },
+});

@@ -1,0 +1,56 @@
+import { expect } from 'chai';
+import { models, sgd, softmaxCrossEntropy } from '../../lib/index.js';
+import { jsonLine, striate } from '../support/striate.js';
+
+describe('cli: plan', () => {
+  it('prints what the library plans, and the largest batch', async () => {
+    const expected = models.lenet().plan({
+      batch: 64,
+      optimizer: sgd({ momentum: 0.9 }),
+      loss: softmaxCrossEntropy(),
+    });
+    const report = jsonLine(await striate(['plan', 'lenet', '--device-memory', '40MB', '--json']));
+    expect(report).to.include({
+      model: 'lenet',
+      batch: 64,
+      totalBytes: expected.totalBytes,
+      memory: 40_000_000,
+      fits: expected.totalBytes <= 40_000_000,
+      largestBatch: expected.largestBatch('40MB'),
+    });
+    expect(report.categories).to.deep.equal(expected.categories);
+    const changes = report.changes as { totalBytes: number; largestBatch: number }[];
+    expect(changes).to.have.length(2);
+    for (const change of changes)
+      expect(change.totalBytes).to.be.below(report.totalBytes as number);
+  });
+
+  it('shows purposes, layers, the peak and the verdict', async () => {
+    const { code, stdout } = await striate([
+      ...['plan', 'vgg16', '--batch', '64', '--optimizer', 'momentum', '--device-memory', '4GB'],
+    ]);
+    expect(code).to.equal(0);
+    expect(stdout)
+      .to.match(/^vgg16: training with a batch of 64 takes .* GiB \([\d,]+ bytes\)$/m)
+      .and.match(/^parameters +the parameters +527\.8 MiB/m)
+      .and.match(/^volumes +activations /m)
+      .and.match(/^fc1 +/m)
+      .and.match(/alive there:/)
+      .and.match(/It does not fit into 3\.7 GiB: .* too much\. The largest batch that fits: \d+\./);
+  });
+
+  it('plans inference', async () => {
+    const report = jsonLine(await striate(['plan', 'lenet', '--optimizer', 'none', '--json']));
+    expect(report).to.include({ kind: 'infer' });
+    expect(report).to.not.have.property('fits');
+    expect((report.categories as { gradients: number }).gradients).to.equal(0);
+  });
+
+  it('says when not one image fits, and refuses what is no amount of memory', async () => {
+    const { stdout } = await striate(['plan', 'vgg16', '--device-memory', '100MB']);
+    expect(stdout).to.match(/Not even a batch of one image fits\./);
+    const { code, stderr } = await striate(['plan', 'lenet', '--device-memory', 'much']);
+    expect(code).to.equal(2);
+    expect(stderr).to.contain('24GB');
+  });
+});
