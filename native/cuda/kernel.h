@@ -33,6 +33,8 @@ constexpr int kThreads = 256;
 // Blocks that a multiprocessor shall hold at once: the second bound of kernels for which the compiler would
 // otherwise spill registers in the hope of more. Four leave 64 registers to a thread.
 constexpr int kBlocks = 4;
+// The same for kernels that hold a tile of sums: 128 registers.
+constexpr int kFewBlocks = 2;
 
 inline std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 

@@ -69,7 +69,7 @@ __device__ __forceinline__ void put(T* to, Packet<float, Width> value, bool add)
 
 // One thread: kImages images, one position, one packet of filters; x in packets of Step channels.
 template <int Width, int Step, class S>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kThreads, kFewBlocks)
     localKernel(Items items, Sizes z, Volume<const S> x, const S* w, const float* b, Volume<S> y,
                 bool add) {
   if (!items.exists()) return;
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 // One thread: kImages images, one pixel and one channel of dx; dy and w in packets of filters.
 template <int Width, class S>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kThreads, kFewBlocks)
     localDataKernel(Items items, Sizes z, Volume<const S> dy, const S* w, Volume<S> dx, bool add) {
   if (!items.exists()) return;
   const std::int32_t h = items.place() / z.width, v = items.place() % z.width;
@@ -145,7 +145,7 @@ __global__ void __launch_bounds__(kThreads, 2)
 
 // One thread: one position and tap, Step channels, one packet of filters, all images in order.
 template <int Width, int Step, class S>
-__global__ void __launch_bounds__(kThreads, 2)
+__global__ void __launch_bounds__(kThreads, kFewBlocks)
     localFilterKernel(Items items, Sizes z, Volume<const S> x, Volume<const S> dy, float* dw,
                       bool add) {
   if (!items.exists()) return;
