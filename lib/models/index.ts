@@ -1,5 +1,11 @@
 export { allCnn } from './all-cnn.js';
-export { alexnetOwt, type AlexnetOwtOptions } from './alexnet.js';
+export {
+  alexnet,
+  alexnetOwt,
+  caffenet,
+  type AlexnetOptions,
+  type AlexnetOwtOptions,
+} from './alexnet.js';
 export {
   googlenet,
   googlenetBn,
@@ -7,6 +13,7 @@ export {
   type GooglenetOptions,
 } from './googlenet.js';
 export { lenet } from './lenet.js';
+export { lenet5, type Lenet5Options } from './lenet5.js';
 export { mobilenet, type MobilenetOptions } from './mobilenet.js';
 export { nin, ninCifar } from './nin.js';
 export type { ModelOptions } from './options.js';
@@ -21,4 +28,5 @@ export {
 } from './resnet.js';
 export { squeezenet10, squeezenet11, type SqueezenetOptions } from './squeezenet.js';
 export { vgg11, vgg13, vgg16, vgg19, type VggOptions } from './vgg.js';
+export { zfnet, type ZfnetOptions } from './zfnet.js';
 export { zoo } from './zoo.js';

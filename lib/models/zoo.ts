@@ -1,19 +1,26 @@
 import type { Network } from '../graph/network.js';
 import { allCnn } from './all-cnn.js';
-import { alexnetOwt } from './alexnet.js';
+import { alexnet, alexnetOwt, caffenet } from './alexnet.js';
 import { googlenet, googlenetBn } from './googlenet.js';
 import { lenet } from './lenet.js';
+import { lenet5 } from './lenet5.js';
 import { mobilenet } from './mobilenet.js';
 import { nin, ninCifar } from './nin.js';
 import { resnet20, resnet32, resnet44, resnet56, resnet110 } from './resnet-cifar.js';
 import { resnet18, resnet34, resnet50, resnet101, resnet152 } from './resnet.js';
 import { squeezenet10, squeezenet11 } from './squeezenet.js';
 import { vgg11, vgg13, vgg16, vgg19 } from './vgg.js';
+import { zfnet } from './zfnet.js';
 
 /** Named networks by the name that the command line knows, each with its usual options. */
 export const zoo: Readonly<Record<string, () => Network>> = {
   lenet: () => lenet(),
+  lenet5: () => lenet5(),
+  'lenet5-1998': () => lenet5({ version: '1998' }),
+  alexnet: () => alexnet(),
   'alexnet-owt': () => alexnetOwt(),
+  caffenet: () => caffenet(),
+  zfnet: () => zfnet(),
   vgg11: () => vgg11(),
   vgg13: () => vgg13(),
   vgg16: () => vgg16(),

@@ -8,6 +8,11 @@ const cifar =
 /** Published numbers of parameters, each with its source. */
 const published: readonly (readonly [id: string, parameters: number, source: string])[] = [
   ['lenet', 431_080, 'Caffe, examples/mnist/lenet_train_test.prototxt'],
+  ['lenet5', 61_706, 'the sum over the layers with full connection of C3 (d2l.ai, section 7.6)'],
+  ['lenet5-1998', 60_850, 'LeCun et al. 1998, section II.B: 60,000, and 850 for a dense output'],
+  ['alexnet', 60_965_224, 'Caffe, models/bvlc_alexnet, the sum over its layers'],
+  ['caffenet', 60_965_224, 'Caffe, models/bvlc_reference_caffenet, the sum over its layers'],
+  ['zfnet', 62_357_608, 'the sum over figure 3 of arXiv:1311.2901'],
   ['alexnet-owt', 61_100_840, torchvision],
   ['vgg11', 132_863_336, torchvision],
   ['vgg13', 133_047_848, torchvision],
@@ -70,6 +75,28 @@ describe('models: numbers of parameters', () => {
       expect(names).to.include(`stage${stage}/block1/shortcut/conv1.w`);
   });
 
+  it('the planes of the papers: AlexNet’s 55, 27, 13 and 6, ZFNet’s 110, 55, 26, 13 and 6', () => {
+    const planes = (net: Network): number[] => [
+      ...new Set(
+        net.nodes.slice(1).flatMap(({ shape }) => (shape.length === 3 ? [shape[0]!] : [])),
+      ),
+    ];
+    expect(planes(models.alexnet())).to.deep.equal([55, 27, 13, 6]);
+    expect(planes(models.caffenet())).to.deep.equal([55, 27, 13, 6]);
+    expect(planes(models.zfnet())).to.deep.equal([110, 55, 26, 13, 6]);
+    expect(planes(models.lenet5())).to.deep.equal([28, 14, 10, 5]);
+    expect(planes(models.lenet5({ input: [28, 28, 1] }))).to.deep.equal([28, 14, 10, 5]);
+  });
+
+  it('LeNet-5 of 1998 has the parameters of each of the paper’s layers', () => {
+    const { rows } = models.lenet5({ version: '1998' }).summary();
+    const of = (pattern: RegExp): number =>
+      rows.filter(({ name }) => pattern.test(name)).reduce((sum, row) => sum + row.parameters, 0);
+    expect([of(/\/c1$/), of(/s2$/), of(/^c3/), of(/^s4$/), of(/^fc1$/), of(/^fc2$/)]).to.deep.equal(
+      [156, 12, 1516, 32, 48_120, 10_164],
+    );
+  });
+
   it('refuse options that they do not have', () => {
     expect(() => models.vgg16({ class: 10 } as object)).to.throw(
       /models\.vgg16 has no option 'class'/,
@@ -80,6 +107,7 @@ describe('models: numbers of parameters', () => {
     expect(() => models.lenet({ clases: 3 } as object)).to.throw(/Did you mean|no option 'clases'/);
     expect(() => models.mobilenet({ width: 0 })).to.throw(/width is 0/);
     expect(() => models.resnet18({ version: 'v3' as 'v1' })).to.throw(/version/);
+    expect(() => models.lenet5({ version: '1989' as '1998' })).to.throw(/version/);
     expect(() => models.googlenetBn({ wideFilter: 4 as 3 })).to.throw(/wideFilter/);
   });
 });

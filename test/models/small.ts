@@ -4,6 +4,10 @@ import { models, Network } from '../../lib/index.js';
 
 /** Every family, on images as small as its poolings allow. */
 export const small: Readonly<Record<string, () => Network>> = {
+  lenet5: () => models.lenet5({ classes: 7 }),
+  alexnet: () => models.alexnet({ input: [67, 67, 3], classes: 7 }),
+  caffenet: () => models.caffenet({ input: [67, 67, 3], classes: 7 }),
+  zfnet: () => models.zfnet({ input: [64, 64, 3], classes: 7 }),
   'alexnet-owt': () => models.alexnetOwt({ input: [63, 63, 3], classes: 7 }),
   'vgg11-bn': () => models.vgg11({ input: [32, 32, 3], classes: 7, batchNorm: true }),
   'googlenet-aux': () => models.googlenet({ input: [80, 80, 3], classes: 7, auxiliary: true }),
