@@ -21,6 +21,7 @@ export { hardSigmoid } from './hard-sigmoid.js';
 export { hardSwish } from './hard-swish.js';
 export { l2Pool2d } from './l2-pool2d.js';
 export { locallyConnected2d, type LocallyConnected2dOptions } from './locally-connected2d.js';
+export { localContrastNorm, type LocalContrastNormOptions } from './local-contrast-norm.js';
 export { localResponseNorm, type LocalResponseNormOptions } from './local-response-norm.js';
 export { leakyRelu, type LeakyReluOptions } from './leaky-relu.js';
 export { maxPool2d } from './max-pool2d.js';

@@ -49,13 +49,16 @@ export interface EagerGroupNorm {
   epsilon?: number;
 }
 
-export interface EagerLocalResponseNorm {
+export interface EagerLocalContrastNorm {
   size: number;
   alpha?: number;
   beta?: number;
   k?: number;
-  region?: 'across' | 'within';
   divideAlpha?: boolean;
+}
+
+export interface EagerLocalResponseNorm extends EagerLocalContrastNorm {
+  region?: 'across' | 'within';
 }
 
 export interface EagerDropout {
@@ -171,6 +174,12 @@ export interface EagerOps {
 
   l2Pool2d(x: Tensor, options: EagerPooling): Promise<Tensor>;
   l2Pool2dBackward(x: Tensor, y: Tensor, dy: Tensor, options: EagerPooling): Promise<Tensor>;
+  localContrastNorm(x: Tensor, options: EagerLocalContrastNorm): Promise<Tensor>;
+  localContrastNormBackward(
+    x: Tensor,
+    dy: Tensor,
+    options: EagerLocalContrastNorm,
+  ): Promise<Tensor>;
   localResponseNorm(x: Tensor, options: EagerLocalResponseNorm): Promise<Tensor>;
   localResponseNormBackward(
     x: Tensor,

@@ -10,7 +10,7 @@
 // All sums add: taking a value back out of a running sum would leave its NaN or infinity there, and lose the
 // digits of small neighbours of a large value.
 #pragma once
-#include "ops/window.h"
+#include "ops/neighbours.h"
 
 namespace striate::ops {
 
@@ -46,12 +46,6 @@ struct LocalResponseNorm {
     if (op == Forward) return;
     requireShape(sameShape(v[0], v[2]), "dx has the shape of x");
     requireWorkspace(v[3], v[0].elements() * sizeOf(computeType(v[0].dtype)));
-  }
-
-  // The windows along an axis of `extent`, one for each index. No wider than what they can cover.
-  STRIATE_HD static WindowAxis axis(const Attributes& a, std::int64_t extent) {
-    const std::int64_t size = a.size < 2 * extent + 1 ? a.size : 2 * extent + 1;
-    return {extent, size, 1, size / 2, (size - 1) / 2, extent};
   }
 
   // dx by s^-beta and the sum of t.
