@@ -6,6 +6,13 @@ export { avgPool2d, type AvgPool2dOptions } from './avg-pool2d.js';
 export { batchNorm, type BatchNormOptions } from './batch-norm.js';
 export { concat } from './concat.js';
 export { conv2d, type Conv2dOptions } from './conv2d.js';
+export {
+  customLayer,
+  registerLayer,
+  type CustomLayerFactory,
+  type CustomLayerOptions,
+  type LayerFunction,
+} from './custom.js';
 export { dense, type DenseOptions } from './dense.js';
 export { div } from './div.js';
 export { dropout, type DropoutOptions } from './dropout.js';
