@@ -149,10 +149,11 @@ function buildValues(
 /** Of the layers inside, each once. */
 function innerParameters({ values, names }: Built): ParameterSpec[] {
   const found = new Map<string, ParameterSpec>();
-  for (const [i, { layer, inputs }] of values.entries()) {
+  for (const [i, { layer, inputs, shape }] of values.entries()) {
     const specs = layer?.definition.parameters?.(
-      inputs.map(({ shape }) => shape),
+      inputs.map((from) => from.shape),
       layer.options,
+      shape,
     );
     for (const spec of specs ?? []) {
       const name = `${names[i]!}.${spec.name}`;
