@@ -1,4 +1,4 @@
-import { softmaxCrossEntropy } from '../losses/index.js';
+import { softmaxCrossEntropy, svmHinge, type Loss } from '../losses/index.js';
 import { sgd, type ParameterGroup } from '../optimizers/index.js';
 import type { Preprocess } from '../program/preprocess.js';
 import { constant, cosine, inv, polynomial, step, type Schedule } from '../schedules/index.js';
@@ -8,11 +8,22 @@ import type { ResolvedModel } from './model.js';
 export const scheduleNames = ['constant', 'inv', 'step', 'polynomial', 'cosine'] as const;
 export type ScheduleName = (typeof scheduleNames)[number];
 
+/** Losses over labels, which is what the data sets of the command line have. */
+const losses = {
+  softmax: () => softmaxCrossEntropy(),
+  'softmax-smoothed': () => softmaxCrossEntropy({ labelSmoothing: 0.1 }),
+  'svm-hinge': () => svmHinge(),
+  'svm-hinge-squared': () => svmHinge({ squared: true }),
+} satisfies Record<string, () => Loss>;
+export type LossName = keyof typeof losses;
+export const lossNames = Object.keys(losses) as LossName[];
+
 /** How a network is trained where the command line says nothing else. */
 export interface Recipe {
   batch: number;
   learningRate: number;
   schedule: ScheduleName;
+  loss: LossName;
   momentum: number;
   weightDecay: number;
   groups: ParameterGroup[];
@@ -28,6 +39,7 @@ const caffeLenet: Recipe = {
   batch: 64,
   learningRate: 0.01,
   schedule: 'inv',
+  loss: 'softmax',
   momentum: 0.9,
   weightDecay: 5e-4,
   groups: [{ match: /\.b$/, learningRateScale: 2 }],
@@ -38,6 +50,7 @@ const plain: Recipe = {
   batch: 64,
   learningRate: 0.01,
   schedule: 'constant',
+  loss: 'softmax',
   momentum: 0.9,
   weightDecay: 5e-4,
   groups: [],
@@ -77,11 +90,11 @@ export function trainerOptions(
   recipe: Recipe,
   run: RunLength,
 ): Pick<TrainerOptions, 'batch' | 'loss' | 'optimizer' | 'preprocess'> {
-  const { batch, momentum, weightDecay, groups, preprocess } = recipe;
+  const { batch, loss, momentum, weightDecay, groups, preprocess } = recipe;
   return {
     batch,
     preprocess,
-    loss: softmaxCrossEntropy(),
+    loss: losses[loss](),
     optimizer: sgd({ learningRate: scheduleOf(recipe, run), momentum, weightDecay, groups }),
   };
 }

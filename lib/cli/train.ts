@@ -15,9 +15,11 @@ import { modelArgument, resolveModel, zooHelp } from './model.js';
 import { amount, count, requireData, shared, whole } from './options.js';
 import type { Output } from './output.js';
 import {
+  lossNames,
   recipeOf,
   scheduleNames,
   trainerOptions,
+  type LossName,
   type RunLength,
   type ScheduleName,
 } from './recipe.js';
@@ -30,6 +32,7 @@ interface TrainOptions extends CommonOptions {
   batch?: number;
   lr?: number;
   schedule?: ScheduleName;
+  loss?: LossName;
   momentum?: number;
   weightDecay?: number;
   device: DeviceName;
@@ -52,6 +55,9 @@ export function addTrain(program: Command): void {
     .option('--lr <rate>', 'learning rate at the start', amount)
     .addOption(
       new Option('--schedule <name>', 'course of the learning rate').choices(scheduleNames),
+    )
+    .addOption(
+      new Option('--loss <name>', 'what is made smaller (default: softmax)').choices(lossNames),
     )
     .option('--momentum <m>', 'momentum', amount)
     .option('--weight-decay <d>', 'weight decay', amount)
@@ -105,6 +111,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     batch: options.batch ?? given.batch,
     learningRate: options.lr ?? given.learningRate,
     schedule: options.schedule ?? given.schedule,
+    loss: options.loss ?? given.loss,
     momentum: options.momentum ?? given.momentum,
     weightDecay: options.weightDecay ?? given.weightDecay,
   };

@@ -24,6 +24,19 @@ export function defineLayer<Options extends object>(
   return (given = {}) => makeLayer(definition, given);
 }
 
+/**
+ * Makes a kind that is not the library's own known to `Network.fromJSON`.
+ *
+ * @throws StriateError INVALID_ARGUMENT for a kind that there is already.
+ */
+export function register(definition: LayerDefinition): void {
+  const known = definitions.get(definition.kind);
+  if (known === definition) return;
+  if (known !== undefined || definition.kind === 'input')
+    throw invalid(`there is already a kind of layer '${definition.kind}'`, 'Give it another name.');
+  definitions.set(definition.kind, definition);
+}
+
 /** The kinds of layers there are. */
 export function listLayers(): readonly LayerDefinition[] {
   return [...definitions.values()];

@@ -18,6 +18,16 @@ export function scope<T>(name: string, body: () => T): T {
   }
 }
 
+/** Runs `body` as if outside of all scopes. */
+export function withoutScope<T>(body: () => T): T {
+  const around = scopes.splice(0);
+  try {
+    return body();
+  } finally {
+    scopes.splice(0, scopes.length, ...around);
+  }
+}
+
 /** The scopes around the running code, joined by `/`. */
 export function currentScope(): string {
   return scopes.join('/');

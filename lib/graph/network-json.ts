@@ -7,7 +7,7 @@ import { checkName } from './names.js';
 import { nearest } from './nearest.js';
 import { Network } from './network.js';
 import type { NetworkNode, NodeDescription } from './nodes.js';
-import { describe } from './options.js';
+import { describe, invalid } from './options.js';
 import { requireExtents, type Fit, type Shape } from './shape.js';
 import type { ValueType } from './value.js';
 
@@ -48,6 +48,11 @@ export function networkToJson(network: Network): NetworkJson {
 
 function nodeToJson({ name, layer, inputs, shape, dtype }: NetworkNode): NodeJson {
   if (layer === null) return { name, kind: inputKind, shape, dtype };
+  if (findLayer(layer.kind) !== layer.definition)
+    throw invalid(
+      `${name} is of the kind '${layer.kind}', which a file cannot name: it is not registered`,
+      'Call registerLayer() with what customLayer() returned, also where the file is read.',
+    );
   return { name, kind: layer.kind, options: layer.options, inputs };
 }
 
@@ -150,7 +155,9 @@ function readLayer(
         : undefined;
     throw broken(
       `${name} is of the unknown kind ${describe(kind)}`,
-      near && `Did you mean '${near}'?`,
+      near === undefined
+        ? 'A layer of your own is registered first: registerLayer().'
+        : `Did you mean '${near}'?`,
     );
   }
   const given = record(options ?? {}, `the options of ${name}`);

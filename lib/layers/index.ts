@@ -7,6 +7,13 @@ export { batchNorm, type BatchNormOptions } from './batch-norm.js';
 export { concat } from './concat.js';
 export { conv2d, type Conv2dOptions } from './conv2d.js';
 export { convTranspose2d, type ConvTranspose2dOptions } from './conv-transpose2d.js';
+export {
+  customLayer,
+  registerLayer,
+  type CustomLayerFactory,
+  type CustomLayerOptions,
+  type LayerFunction,
+} from './custom.js';
 export { dense, type DenseOptions } from './dense.js';
 export { depthwiseConv2d, type DepthwiseConv2dOptions } from './depthwise-conv2d.js';
 export { div } from './div.js';

@@ -1,8 +1,9 @@
 import { ShapeError } from '../errors.js';
-import type { ForwardScope, Layer } from '../graph/layer.js';
+import type { ForwardScope } from '../graph/layer.js';
 import { describe, invalid } from '../graph/options.js';
 import { printShape, requireExtents, type Shape } from '../graph/shape.js';
-import { inferShape, input, Value } from '../graph/value.js';
+import { lowerValues, valuesBefore } from '../graph/subgraph.js';
+import { input, Value } from '../graph/value.js';
 import type { Tensor } from '../program/tensor.js';
 import type { Loss, TargetSpec } from './loss.js';
 
@@ -88,17 +89,6 @@ function buildGraph(build: LossFunction, output: Shape, { shape }: TargetSpec): 
   return { y, target, values, result };
 }
 
-function valuesBefore(result: Value): Value[] {
-  const found = new Set<Value>();
-  const open = [result];
-  for (let value = open.pop(); value !== undefined; value = open.pop()) {
-    if (found.has(value)) continue;
-    found.add(value);
-    open.push(...value.inputs);
-  }
-  return [...found].sort((a, b) => a.order - b.order);
-}
-
 function checkPart(value: Value, y: Value, target: Value): void {
   const { layer } = value;
   if (layer === null && value !== y && value !== target) {
@@ -113,34 +103,10 @@ function checkPart(value: Value, y: Value, target: Value): void {
 }
 
 function lower(graph: LossGraph, scope: ForwardScope, output: Tensor, target: Tensor): Tensor {
-  const tensors = new Map<Value, Tensor>([
+  const entering = new Map([
     [graph.y, output],
     [graph.target, target],
   ]);
-  for (const [i, value] of graph.values.entries()) {
-    const { layer } = value;
-    if (layer === null) continue;
-    const inputs = value.inputs.map((from) => tensors.get(from)!);
-    const inner = within(scope, layer, `${scope.layer}/${layer.kind}${i}`, value);
-    tensors.set(value, layer.definition.forward(inner, inputs, layer.options));
-  }
-  return tensors.get(graph.result)!;
-}
-
-/** The scope of one part of the loss: the loss's own, under the part's name and shape. */
-function within(scope: ForwardScope, layer: Layer, name: string, value: Value): ForwardScope {
-  return {
-    mode: scope.mode,
-    dtype: scope.dtype,
-    fit: 'exact',
-    layer: name,
-    outputShape: inferShape(layer, name, value.inputs, 'exact'),
-    parameter: (parameter) => scope.parameter(parameter),
-    tensor: (shape, options) => scope.tensor(shape, options),
-    constant: (name, values) => scope.constant(name, values),
-    emit: (op, attributes, operands) => scope.emit(op, attributes, operands),
-    commit: (op, attributes, operands) => scope.commit(op, attributes, operands),
-    reshape: (x, shape) => scope.reshape(x, shape),
-    concat: (xs) => scope.concat(xs),
-  };
+  const names = graph.values.map(({ layer }, i) => `${layer?.kind ?? 'input'}${i}`);
+  return lowerValues(scope, graph.values, entering, names).get(graph.result)!;
 }

@@ -92,7 +92,7 @@ function rowOf(
     kind: layer?.kind ?? 'input',
     output: shape,
     parameters: count(({ trainable }) => trainable),
-    weights: count((spec) => spec.trainable && !biases.has(spec.name)),
+    weights: count((spec) => spec.trainable && !biases.has(spec.name.split('.').at(-1)!)),
     state: count(({ trainable }) => !trainable),
     values,
     bytesPerImage: values * bytesOfValue,

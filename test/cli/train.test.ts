@@ -39,6 +39,16 @@ describe('cli: train, evaluate, predict', () => {
     expect(ended.stderr).to.include('epoch 4/4').and.include('images/s');
   });
 
+  it('trains by the loss of that name, and refuses others', async () => {
+    const hinge = jsonLine(await train('--epochs', '4', '--loss', 'svm-hinge', '--lr', '0.002'));
+    expect(hinge.testAccuracy).to.be.above(0.8);
+    const plain = jsonLine(await train('--epochs', '4', '--lr', '0.002'));
+    expect(hinge.parametersSha256).to.not.equal(plain.parametersSha256);
+    const refused = await train('--loss', 'hinge');
+    expect(refused.code).to.equal(2);
+    expect(refused.stdout).to.include('svm-hinge-squared');
+  });
+
   it('evaluates the checkpoint to the same figures', async () => {
     const trained = jsonLine(await train('--epochs', '1', '--out', 'one.safetensors'));
     const ended = await striate(
