@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import '../lib/layers/index.js';
 import type { OpCase } from './ops/cases.js';
-import { expectNone, tolerances } from './ops/compare.js';
+import { expectNone } from './ops/compare.js';
 import { wrongOutputs } from './ops/expected.js';
 import { native, runCase, Runner } from './ops/run.js';
 import { loadTable } from './ops/table.js';
@@ -39,7 +39,7 @@ describe('ops', () => {
           for (const c of some(op!.cases)) {
             try {
               const actual = await runCase(runner, name, c, compute);
-              for (const wrong of wrongOutputs(op!, c, actual, tolerances[compute]))
+              for (const wrong of wrongOutputs(op!, c, actual, compute))
                 failures.push(`${c.name}: ${wrong}`);
             } catch (error) {
               failures.push(`${c.name}: ${(error as Error).message}`);

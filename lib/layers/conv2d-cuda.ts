@@ -1,5 +1,6 @@
 // The workspace of a convolution on a CUDA device: native/cuda/conv_plan.h computes the same.
 import { StriateError } from '../errors.js';
+import { isHalf } from '../program/half.js';
 import type { AttributeValues } from '../program/op.js';
 import type { Tensor } from '../program/tensor.js';
 
@@ -13,9 +14,9 @@ const biasParts = 64;
 const float = 4;
 
 const aligned = (bytes: number): number => Math.ceil(bytes / 256) * 256;
-/** Elements from row to row of a column matrix. */
-const columnPitch = (taps: number, channels: number): number =>
-  Math.ceil((taps * channels) / 4) * 4;
+/** Bytes from row to row of a column matrix of elements of that size. */
+const columnBytes = (taps: number, channels: number, size: number): number =>
+  Math.ceil((taps * channels * size) / 16) * 16;
 
 const divisor = (a: number, b: number): number => (b === 0 ? a : divisor(b, a % b));
 /** The most taps of an axis that meet one phase: those that lie a multiple of the stride apart. */
@@ -34,6 +35,8 @@ export interface ConvSizes {
   y: readonly number[];
   /** Filter height and width; [0, 0] where there are no filters. */
   filter: readonly [number, number];
+  /** Bytes of an element of the volumes: 4, the default, or 2. */
+  elementBytes?: 2 | 4;
 }
 
 /**
@@ -44,7 +47,7 @@ export interface ConvSizes {
 export function cudaConvNeed(
   direction: Direction,
   attributes: AttributeValues,
-  { x, y, filter: [r, s] }: ConvSizes,
+  { x, y, filter: [r, s], elementBytes: bytes = float }: ConvSizes,
 ): ConvNeed {
   const number = (name: string): number => Number(attributes[name] ?? 0);
   const [height, width, channels] = x as [number, number, number];
@@ -62,8 +65,13 @@ export function cudaConvNeed(
       { remedy: "Leave the option algorithm out, or give 'im2col' or 'col2im'." },
     );
 
-  const fixed =
-    libraryBytes + (direction === 'backwardFilter' ? aligned(biasParts * filters * float) : 0);
+  const bias =
+    direction === 'backwardFilter'
+      ? biasParts * filters * float
+      : direction === 'forward' && bytes < float
+        ? filters * bytes
+        : 0;
+  const fixed = libraryBytes + aligned(bias);
   if ((matrix && algorithm <= 1) || taps === 0) return { fixed, perImage: 0 };
 
   const phases = strideH > 1 || strideW > 1;
@@ -72,19 +80,22 @@ export function cudaConvNeed(
   const phasePixels = Math.ceil(height / strideH) * Math.ceil(width / strideW);
   const pixels = height * width;
   const byFlipped = phases
-    ? strideH * strideW * phasePixels * phaseTaps * filters + pixels * channels
-    : pixels * taps * filters;
-  const byColumns = p * q * taps * channels;
+    ? strideH * strideW * phasePixels * phaseTaps * filters * bytes + pixels * channels * float
+    : pixels * taps * filters * bytes;
+  const byColumns = p * q * taps * channels * float;
   const gathers = algorithm === 3 || (algorithm !== 2 && byColumns < byFlipped);
   if (direction !== 'backwardData' || gathers)
-    return { fixed, perImage: p * q * columnPitch(taps, channels) * float };
+    return {
+      fixed,
+      perImage: p * q * columnBytes(taps, channels, direction === 'backwardData' ? float : bytes),
+    };
 
   const columns = phases
-    ? phasePixels * columnPitch(phaseTaps, filters)
-    : pixels * columnPitch(taps, filters);
+    ? phasePixels * (columnBytes(phaseTaps, filters, bytes) + channels * float)
+    : pixels * columnBytes(taps, filters, bytes);
   return {
-    fixed: fixed + aligned(taps * (filters / groups) * channels * float),
-    perImage: (columns + (phases ? phasePixels * channels : 0)) * float,
+    fixed: fixed + aligned(taps * (filters / groups) * channels * bytes),
+    perImage: columns,
   };
 }
 
@@ -99,6 +110,7 @@ export function cudaConvWorkspace(
     x: x.shape.slice(-3),
     y: y.shape.slice(-3),
     filter: [w?.shape[0] ?? 0, w?.shape[1] ?? 0],
+    elementBytes: isHalf(x.dtype) ? 2 : 4,
   });
   if (perImage === 0) return fixed;
   const most = Math.min(batch, Math.max(1, Math.floor((limit - fixed) / perImage)));

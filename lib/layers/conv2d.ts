@@ -42,6 +42,7 @@ const attributeTypes = {
   groups: 'int32',
   activation: 'int32',
   algorithm: 'int32',
+  tf32: 'int32',
 } as const;
 
 /** How a CUDA device convolves; other devices have one way of their own. */
@@ -93,6 +94,8 @@ export function convAttributes(
     groups,
     activation,
     algorithm: algorithms.indexOf(algorithm),
+    // Set where a program asks for it (precision 'tf32'): a CUDA device rounds float32 factors then.
+    tf32: 0,
   };
 }
 

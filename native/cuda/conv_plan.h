@@ -14,7 +14,8 @@ struct ConvShape {
   std::int64_t taps, channels, filters, groupChannels, groupFilters, groups;
   std::int64_t inputPixels, outputPixels;  // of one image
   std::int64_t strideH, strideW, phaseTaps, phasePixels;
-  bool pointwise;  // no column buffer
+  std::int64_t bytes;  // of an element of the volumes
+  bool pointwise;      // no column buffer
   std::int32_t algorithm;
 
   // The most taps of an axis that meet one phase: those that lie a multiple of the stride apart.
@@ -37,27 +38,30 @@ struct ConvShape {
         strideW(a.strideW),
         phaseTaps(tapsOfPhase(r, a.strideH, a.dilationH) * tapsOfPhase(s, a.strideW, a.dilationW)),
         phasePixels(ceilDivide(x.size[1], a.strideH) * ceilDivide(x.size[2], a.strideW)),
+        bytes(sizeOf(x.dtype)),
         pointwise(a.algorithm <= ops::Conv2d::Gemm && r == 1 && s == 1 && a.strideH == 1 &&
                   a.strideW == 1 && a.padTop == 0 && a.padLeft == 0 && a.padBottom == 0 &&
                   a.padRight == 0 && x.size[1] == y.size[1] && x.size[2] == y.size[2]),
         algorithm(a.algorithm) {}
 };
 
-// Elements that each way writes and reads again for one image.
-inline std::int64_t flippedElements(const ConvShape& s) {
+constexpr std::int64_t kFloat = sizeof(float);
+
+// Bytes that each way writes and reads again for one image. What is summed up or added to is float.
+inline std::int64_t flippedBytes(const ConvShape& s) {
   const bool phases = s.strideH > 1 || s.strideW > 1;
   const std::int64_t columns = phases
                                    ? s.strideH * s.strideW * s.phasePixels * s.phaseTaps * s.filters
                                    : s.inputPixels * s.taps * s.filters;
-  return columns + (phases ? s.inputPixels * s.channels : 0);
+  return columns * s.bytes + (phases ? s.inputPixels * s.channels * kFloat : 0);
 }
-inline std::int64_t col2imElements(const ConvShape& s) {
-  return s.outputPixels * s.taps * s.channels;
+inline std::int64_t col2imBytes(const ConvShape& s) {
+  return s.outputPixels * s.taps * s.channels * kFloat;
 }
 
 inline bool dataGradientByCol2im(const ConvShape& s) {
   if (s.algorithm == ops::Conv2d::Im2col) return false;
-  return s.algorithm == ops::Conv2d::Col2im || col2imElements(s) < flippedElements(s);
+  return s.algorithm == ops::Conv2d::Col2im || col2imBytes(s) < flippedBytes(s);
 }
 
 // Bytes that the library may use beside the columns.
@@ -66,23 +70,25 @@ constexpr std::int64_t kBlasWorkspaceBytes = std::int64_t(4) << 20;
 inline std::int64_t aligned(std::int64_t bytes) { return ceilDivide(bytes, 256) * 256; }
 
 struct WorkspaceNeed {
-  std::int64_t fixed;     // the library's part, flipped filters, partial sums of the bias
+  std::int64_t
+      fixed;  // the library's part, flipped filters, the bias: rounded, or its partial sums
   std::int64_t perImage;  // columns and phase rows
 };
 
 inline WorkspaceNeed workspaceNeed(const ConvShape& s, int op) {
-  constexpr std::int64_t kFloat = sizeof(float);
   WorkspaceNeed need{kBlasWorkspaceBytes, 0};
   if (op == ops::Conv2d::BackwardFilter) need.fixed += aligned(kBiasParts * s.filters * kFloat);
+  if (op == ops::Conv2d::Forward && s.bytes < kFloat) need.fixed += aligned(s.filters * s.bytes);
   if (s.pointwise || s.taps == 0) return need;
   if (op != ops::Conv2d::BackwardData || dataGradientByCol2im(s)) {
-    need.perImage = s.outputPixels * columnPitch(s.taps, s.channels) * kFloat;
+    const std::int64_t bytes = op == ops::Conv2d::BackwardData ? kFloat : s.bytes;
+    need.perImage = s.outputPixels * columnPitch(s.taps, s.channels, bytes) * bytes;
     return need;
   }
   const bool phases = s.strideH > 1 || s.strideW > 1;
-  need.fixed += aligned(s.taps * s.groupFilters * s.channels * kFloat);
+  need.fixed += aligned(s.taps * s.groupFilters * s.channels * s.bytes);
   need.perImage = (phases ? s.phasePixels : s.inputPixels) *
-                  columnPitch(phases ? s.phaseTaps : s.taps, s.filters) * kFloat;
+                  columnPitch(phases ? s.phaseTaps : s.taps, s.filters, s.bytes) * s.bytes;
   if (phases) need.perImage += s.phasePixels * s.channels * kFloat;
   return need;
 }
@@ -90,9 +96,10 @@ inline WorkspaceNeed workspaceNeed(const ConvShape& s, int op) {
 // The parts of an operand `workspace`.
 struct WorkspaceParts {
   BlasWorkspace blas;
-  float* bias = nullptr;
-  float* filters = nullptr;
-  float* columns = nullptr;
+  float* biasSums = nullptr;
+  void* bias = nullptr;  // rounded to 16 bits
+  void* filters = nullptr;
+  void* columns = nullptr;
   float* phase = nullptr;
   std::int64_t images = 1;  // of a chunk
 
@@ -102,22 +109,22 @@ struct WorkspaceParts {
     const auto take = [&](std::int64_t bytes) {
       char* const part = at;
       at += aligned(bytes);
-      return reinterpret_cast<float*>(part);
+      return part;
     };
     blas = {take(kBlasWorkspaceBytes), static_cast<std::size_t>(kBlasWorkspaceBytes)};
     if (op == ops::Conv2d::BackwardFilter)
-      bias = take(kBiasParts * s.filters * static_cast<std::int64_t>(sizeof(float)));
+      biasSums = reinterpret_cast<float*>(take(kBiasParts * s.filters * kFloat));
+    if (op == ops::Conv2d::Forward && s.bytes < kFloat) bias = take(s.filters * s.bytes);
     images = n;
     if (need.perImage == 0) return;
     const bool flipped = op == ops::Conv2d::BackwardData && !dataGradientByCol2im(s);
-    if (flipped)
-      filters =
-          take(s.taps * s.groupFilters * s.channels * static_cast<std::int64_t>(sizeof(float)));
+    if (flipped) filters = take(s.taps * s.groupFilters * s.channels * s.bytes);
     const std::int64_t rest = workspace.elements() - (at - static_cast<char*>(workspace.data));
     images = std::max<std::int64_t>(1, std::min(n, rest / need.perImage));
-    columns = reinterpret_cast<float*>(at);
+    columns = at;
     if (flipped && (s.strideH > 1 || s.strideW > 1))
-      phase = columns + images * s.phasePixels * columnPitch(s.phaseTaps, s.filters);
+      phase = reinterpret_cast<float*>(at + images * s.phasePixels * s.bytes *
+                                                columnPitch(s.phaseTaps, s.filters, s.bytes));
   }
 };
 

@@ -1,6 +1,6 @@
 // y = f(x0, x1, ...), elementwise, over views of one shape; f() alone fills.
 //
-// Volumes are stored as S, `f` computes with floats. `f.begin()` runs once a thread, for what the functor
+// Inputs are stored as X, the output as S, `f` computes with floats. `f.begin()` runs once a thread, for what the functor
 // reads from device memory (a scalar).
 // Dense views are one long row; channel ranges are rows of `channels` elements, a pitch apart. A thread
 // takes one packet: 16 bytes where alignment and extent allow, so a warp reads and writes whole sectors.
@@ -17,9 +17,9 @@ struct Stateless {
   __device__ void begin() {}
 };
 
-template <class S, int Inputs>
+template <class X, class S, int Inputs>
 struct MapArguments {
-  const S* x[Inputs + 1];
+  const X* x[Inputs + 1];
   std::int64_t xPitch[Inputs + 1];
   S* y;
   std::int64_t yPitch;
@@ -41,8 +41,8 @@ __device__ __forceinline__ float apply(const F& f, const float* x) {
     return f(x[0], x[1], x[2]);
 }
 
-template <int Width, bool Add, int Inputs, class S, class F>
-__global__ void __launch_bounds__(kThreads) mapKernel(F f, MapArguments<S, Inputs> a) {
+template <int Width, bool Add, int Inputs, class X, class S, class F>
+__global__ void __launch_bounds__(kThreads) mapKernel(F f, MapArguments<X, S, Inputs> a) {
   const std::uint32_t i = blockIdx.x * kThreads + threadIdx.x;
   const std::uint32_t row = i / a.rowPackets, at = (i - row * a.rowPackets) * Width;
   if (row >= a.rows) return;
@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kThreads) mapKernel(F f, MapArguments<S, Input
   }
 }
 
-template <class S, class F, class... Inputs>
+template <class X, class S, class F, class... Inputs>
 void mapAs(const char* name, cudaStream_t stream, const F& f, const View& y, const Inputs&... xs) {
   constexpr int kInputs = sizeof...(Inputs);
   const View* const inputs[kInputs + 1] = {&xs..., &y};
@@ -82,7 +82,8 @@ void mapAs(const char* name, cudaStream_t stream, const F& f, const View& y, con
   for (const View* x : inputs) dense = dense && x->dense();
   const std::int64_t channels = dense ? y.elements() : y.channels(), rows = dense ? 1 : y.pixels();
   // Dense rows may end in a part of a packet; channel ranges must be cut evenly.
-  int width = kMostWidth<S>;
+  constexpr int kMost = std::min(kMostWidth<X>, kMostWidth<S>);
+  int width = kMost;
   const auto narrow = [&](const View& v) {
     View row = v;
     if (dense) row.rank = 1, row.size[0] = channels / width * width;
@@ -94,13 +95,14 @@ void mapAs(const char* name, cudaStream_t stream, const F& f, const View& y, con
   const std::int64_t pieceElements = std::min(channels, kMostItems);
   const std::int64_t pieceRows =
       std::max<std::int64_t>(1, kMostItems / std::max<std::int64_t>(1, channels));
-  forWidth<kMostWidth<S>>(width, [&](auto w) {
+  forWidth<kMost>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     for (std::int64_t row = 0; row < rows; row += pieceRows)
       for (std::int64_t at = 0; at < channels; at += pieceElements) {
-        MapArguments<S, kInputs> a;
+        MapArguments<X, S, kInputs> a;
         for (int k = 0; k < kInputs; ++k) {
-          a.x[k] = inputs[k]->template as<S>() + row * inputs[k]->pitch + at;
+          a.x[k] =
+              k == kInputs ? nullptr : inputs[k]->template as<X>() + row * inputs[k]->pitch + at;
           a.xPitch[k] = inputs[k]->pitch;
         }
         a.y = y.as<S>() + row * y.pitch + at;
@@ -110,9 +112,9 @@ void mapAs(const char* name, cudaStream_t stream, const F& f, const View& y, con
         a.rowPackets = static_cast<std::uint32_t>(ceilDivide(a.rowElements, kWidth));
         const std::int64_t items = std::int64_t(a.rows) * a.rowPackets;
         if (y.accumulates())
-          launchItems(name, mapKernel<kWidth, true, kInputs, S, F>, items, stream, f, a);
+          launchItems(name, mapKernel<kWidth, true, kInputs, X, S, F>, items, stream, f, a);
         else
-          launchItems(name, mapKernel<kWidth, false, kInputs, S, F>, items, stream, f, a);
+          launchItems(name, mapKernel<kWidth, false, kInputs, X, S, F>, items, stream, f, a);
       }
   });
 }
@@ -120,7 +122,10 @@ void mapAs(const char* name, cudaStream_t stream, const F& f, const View& y, con
 // All views are stored as y is.
 template <class F, class... Inputs>
 void map(const char* name, cudaStream_t stream, const F& f, const View& y, const Inputs&... xs) {
-  forStorage(y.dtype, [&](auto type) { mapAs<decltype(type)>(name, stream, f, y, xs...); });
+  forStorage(y.dtype, [&](auto type) {
+    using S = decltype(type);
+    mapAs<S, S>(name, stream, f, y, xs...);
+  });
 }
 
 }  // namespace striate::cuda

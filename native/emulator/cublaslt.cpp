@@ -8,6 +8,7 @@
 
 #include "emulator/card.h"
 #include "emulator/runtime.h"
+#include "ops/half.h"
 
 namespace striate::emulator {
 
@@ -30,6 +31,7 @@ struct Description {
   std::int32_t pointerMode = 0;  // host
   std::uint32_t epilogue = lt::kEpilogueDefault;
   const void* bias = nullptr;
+  std::int32_t biasType = -1;  // that of D
   std::int64_t biasStride = 0;
 };
 struct Layout {
@@ -123,6 +125,8 @@ Status descSet(void* d, int attribute, const void* buffer, std::size_t bytes) {
       return set(desc.bias);
     case lt::kDescBiasBatchStride:
       return set(desc.biasStride);
+    case lt::kDescBiasDataType:
+      return set(desc.biasType);
   }
   return lt::kInvalidValue;
 }
@@ -181,6 +185,31 @@ std::uint64_t shapeOf(const Description& d, const Layout& a, const Layout& b, co
   return h;
 }
 
+// The combinations of types that Striate may ask for, from the table in NVIDIA's documentation of
+// cublasLtMatmul: 16-bit factors of one type with an output of theirs or of float32; TF32 for float32 alone.
+// The bias and its gradient are stored as the output is.
+bool supported(const Description& d, const Layout& a, const Layout& b, const Layout& c) {
+  if (a.type != b.type || (c.type != a.type && c.type != lt::kReal32)) return false;
+  if (d.compute == lt::kComputeTf32 && a.type != lt::kReal32) return false;
+  return d.biasType == -1 || d.biasType == c.type;
+}
+
+std::uint64_t sizeOf(const Layout& l) { return l.type == lt::kReal32 ? 4 : 2; }
+
+// Element `i` of a matrix in memory.
+float get(const Layout& l, const char* p, std::uint64_t i) {
+  if (l.type == lt::kReal32) return reinterpret_cast<const float*>(p)[i];
+  const std::uint16_t bits = reinterpret_cast<const std::uint16_t*>(p)[i];
+  return l.type == lt::kReal16 ? toFloat(Float16{bits}) : toFloat(BFloat16{bits});
+}
+void put(const Layout& l, char* p, std::uint64_t i, float value) {
+  if (l.type == lt::kReal32)
+    reinterpret_cast<float*>(p)[i] = value;
+  else
+    reinterpret_cast<std::uint16_t*>(p)[i] =
+        l.type == lt::kReal16 ? fromFloat<Float16>(value).bits : fromFloat<BFloat16>(value).bits;
+}
+
 // The extents of op(A) op(B) = C agree.
 bool agree(const Description& d, const Layout& a, const Layout& b, const Layout& c) {
   const std::uint64_t m = d.transposeA ? a.columns : a.rows, k = d.transposeA ? a.rows : a.columns;
@@ -200,6 +229,7 @@ Status heuristic(Handle handle, void* d, void* a, void* b, void* c, void* output
   const auto& preference = *static_cast<PreferenceData*>(p);
   *found = 0;
   if (!agree(desc, la, lb, lc)) return lt::kInvalidValue;
+  if (!supported(desc, la, lb, lc)) return lt::kNotSupported;
   Chosen chosen{shapeOf(desc, la, lb, lc), preference.workspaceBytes, {}};
   std::memcpy(chosen.alignment, preference.alignment, sizeof chosen.alignment);
   *result = {};
@@ -227,7 +257,7 @@ Range span(const void* p, const Layout& l) {
   const std::uint64_t last =
       (l.columns - 1) * static_cast<std::uint64_t>(l.ld) + l.rows +
       static_cast<std::uint64_t>(l.batches - 1) * static_cast<std::uint64_t>(l.stride);
-  return {p, last * 4};
+  return {p, last * sizeOf(l)};
 }
 
 [[noreturn]] void report(FindingKind kind, const std::string& message) {
@@ -250,8 +280,8 @@ void requireDefined(const void* p, const Layout& l, const char* what) {
   for (std::int32_t batch = 0; batch < l.batches; ++batch)
     for (std::uint64_t column = 0; column < l.columns; ++column) {
       const std::uint64_t at =
-          a->offset(p) + 4 * (static_cast<std::uint64_t>(batch) * l.stride + column * l.ld);
-      if (!a->shadow->defined(at, l.rows * 4))
+          a->offset(p) + sizeOf(l) * (static_cast<std::uint64_t>(batch) * l.stride + column * l.ld);
+      if (!a->shadow->defined(at, l.rows * sizeOf(l)))
         report(FindingKind::UninitialisedRead, std::string(what) + " holds no value");
     }
 }
@@ -275,45 +305,46 @@ struct Call {
 
 bool sumsRowsOfA(const Description& d) { return d.epilogue == lt::kEpilogueBiasGradientA; }
 
-// The bias as a matrix of one column for each batch.
+// The bias as a matrix of one column for each batch, stored as the output is.
 Layout biasOf(const Description& d, const Layout& c) {
-  Layout l{lt::kReal32, c.rows, 1, static_cast<std::int64_t>(c.rows)};
+  Layout l{c.type, c.rows, 1, static_cast<std::int64_t>(c.rows)};
   if (d.biasStride != 0) l.batches = c.batches;
   l.stride = d.biasStride;
   return l;
 }
 
 // The sums over k of op(A), in panels of 256 as a kernel would take them.
-void sumRows(const Call& call, const float* a, std::uint64_t m, std::uint64_t k) {
-  const Range range = span(call.desc.bias, biasOf(call.desc, call.c));
-  auto* sums = reinterpret_cast<float*>(resolve(range, "the bias gradient"));
+void sumRows(const Call& call, const char* a, std::uint64_t m, std::uint64_t k) {
+  const Layout layout = biasOf(call.desc, call.c);
+  const Range range = span(call.desc.bias, layout);
+  char* sums = resolve(range, "the bias gradient");
   for (std::uint64_t i = 0; i < m; ++i) {
     float total = 0;
     for (std::uint64_t begin = 0; begin < k; begin += 256) {
       float part = 0;
       for (std::uint64_t l = begin; l < std::min(k, begin + 256); ++l)
-        part += call.desc.transposeA ? a[i * call.a.ld + l] : a[l * call.a.ld + i];
+        part += get(call.a, a, call.desc.transposeA ? i * call.a.ld + l : l * call.a.ld + i);
       total += part;
     }
-    sums[i] = total;
+    put(layout, sums, i, total);
   }
   Allocation* allocation = card().memory.find(call.desc.bias);
   allocation->shadow->define(allocation->offset(call.desc.bias), range.bytes);
 }
 
 void multiply(const Call& call) {
-  const auto* A = reinterpret_cast<const float*>(resolve(span(call.pa, call.a), "A"));
-  const auto* B = reinterpret_cast<const float*>(resolve(span(call.pb, call.b), "B"));
-  auto* C = reinterpret_cast<float*>(resolve(span(call.pd, call.c), "C"));
+  const char* A = resolve(span(call.pa, call.a), "A");
+  const char* B = resolve(span(call.pb, call.b), "B");
+  char* C = resolve(span(call.pd, call.c), "C");
   requireDefined(call.pa, call.a, "A");
   requireDefined(call.pb, call.b, "B");
   if (call.beta != 0) requireDefined(call.pc, call.c, "C with beta other than 0");
   const bool hasBias = (call.desc.epilogue & lt::kEpilogueBias) != 0,
              hasRelu = (call.desc.epilogue & lt::kEpilogueRelu) != 0;
   const Layout biasLayout = biasOf(call.desc, call.c);
-  const float* bias = nullptr;
+  const char* bias = nullptr;
   if (hasBias) {
-    bias = reinterpret_cast<const float*>(resolve(span(call.desc.bias, biasLayout), "the bias"));
+    bias = resolve(span(call.desc.bias, biasLayout), "the bias");
     requireDefined(call.desc.bias, biasLayout, "the bias");
   }
   const bool tf32 = call.desc.compute == lt::kComputeTf32;
@@ -324,32 +355,31 @@ void multiply(const Call& call) {
   std::vector<float> panel(m * k);
   std::vector<float> column(m);
   for (std::int32_t batch = 0; batch < call.c.batches; ++batch) {
-    const float *a = A + batch * call.a.stride, *b = B + batch * call.b.stride;
-    float* c = C + batch * call.c.stride;
+    const std::int64_t a = batch * call.a.stride, b = batch * call.b.stride,
+                       c = batch * call.c.stride;
     for (std::uint64_t l = 0; l < k; ++l)
       for (std::uint64_t i = 0; i < m; ++i)
-        panel[l * m + i] =
-            round(call.desc.transposeA ? a[i * call.a.ld + l] : a[l * call.a.ld + i]);
+        panel[l * m + i] = round(
+            get(call.a, A, a + (call.desc.transposeA ? i * call.a.ld + l : l * call.a.ld + i)));
     for (std::uint64_t j = 0; j < n; ++j) {
       std::fill(column.begin(), column.end(), 0.0f);
       for (std::uint64_t l = 0; l < k; ++l) {
-        const float factor =
-            round(call.desc.transposeB ? b[l * call.b.ld + j] : b[j * call.b.ld + l]);
+        const float factor = round(
+            get(call.b, B, b + (call.desc.transposeB ? l * call.b.ld + j : j * call.b.ld + l)));
         const float* p = panel.data() + l * m;
         for (std::uint64_t i = 0; i < m; ++i) column[i] += p[i] * factor;
       }
-      float* to = c + j * call.c.ld;
+      const std::uint64_t to = static_cast<std::uint64_t>(c) + j * call.c.ld;
       for (std::uint64_t i = 0; i < m; ++i) {
         float value = call.alpha * column[i];
-        if (call.beta != 0) value += call.beta * to[i];  // beta = 0 overwrites, whatever C holds
-        if (hasBias) value += bias[batch * call.desc.biasStride + static_cast<std::int64_t>(i)];
-        to[i] = hasRelu && value < 0 ? 0.0f : value;
+        // beta = 0 overwrites, whatever C holds.
+        if (call.beta != 0) value += call.beta * get(call.c, C, to + i);
+        if (hasBias) value += get(biasLayout, bias, batch * call.desc.biasStride + i);
+        put(call.c, C, to + i, hasRelu && value < 0 ? 0.0f : value);
       }
       Allocation* allocation = card().memory.find(call.pd);
-      allocation->shadow->define(
-          allocation->offset(call.pd) +
-              4 * (static_cast<std::uint64_t>(batch) * call.c.stride + j * call.c.ld),
-          m * 4);
+      allocation->shadow->define(allocation->offset(call.pd) + sizeOf(call.c) * to,
+                                 m * sizeOf(call.c));
     }
   }
 }
@@ -382,6 +412,7 @@ Status matmul(Handle handle, void* d, const void* alpha, const void* A, void* a,
   std::memcpy(&call.alpha, alpha, 4);
   std::memcpy(&call.beta, beta, 4);
   if (!agree(call.desc, call.a, call.b, call.c) || C != D) return lt::kInvalidValue;
+  if (!supported(call.desc, call.a, call.b, call.c)) return lt::kNotSupported;
   if (call.c.batches > 1 && call.c.stride == 0) return lt::kInvalidValue;
   if ((call.desc.epilogue & lt::kEpilogueBias) != 0 && call.desc.bias == nullptr)
     return lt::kInvalidValue;

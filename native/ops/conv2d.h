@@ -41,6 +41,7 @@ struct Conv2d {
     std::int32_t groups;
     std::int32_t activation;
     std::int32_t algorithm;  // what a CUDA device does; other devices have one way
+    std::int32_t tf32;       // 1: a CUDA device may round float32 factors to TF32's ten bits
   };
   static constexpr Field fields[] = {
       STRIATE_FIELD(Attributes, strideH),   STRIATE_FIELD(Attributes, strideW),
@@ -48,7 +49,7 @@ struct Conv2d {
       STRIATE_FIELD(Attributes, padBottom), STRIATE_FIELD(Attributes, padRight),
       STRIATE_FIELD(Attributes, dilationH), STRIATE_FIELD(Attributes, dilationW),
       STRIATE_FIELD(Attributes, groups),    STRIATE_FIELD(Attributes, activation),
-      STRIATE_FIELD(Attributes, algorithm),
+      STRIATE_FIELD(Attributes, algorithm), STRIATE_FIELD(Attributes, tf32),
   };
 
   // The gradients know no activation: dy is the gradient before it. dw is [R,S,C/groups,K], db [K].
@@ -172,6 +173,7 @@ struct Conv2d {
     requireArgument(a.activation == None || a.activation == Relu,
                     "activation is 0 (none) or 1 (relu)");
     requireArgument(a.algorithm >= Chosen && a.algorithm <= Col2im, "algorithm is 0 to 3");
+    requireArgument(a.tf32 == 0 || a.tf32 == 1, "tf32 is 0 or 1");
 
     const auto [x, w, y, b, workspace] = roles(op, v);
 

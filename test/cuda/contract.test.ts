@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import '../../lib/layers/index.js';
 import { cudaConvNeed } from '../../lib/layers/conv2d-cuda.js';
 import { elements, type Numbers, type OpCase } from '../ops/cases.js';
-import { expectNone, tolerances } from '../ops/compare.js';
+import { expectNone } from '../ops/compare.js';
 import { listOps } from '../ops/definitions.js';
 import { wrongOutputs } from '../ops/expected.js';
 import { operandsOf, Runner, type Given } from '../ops/run.js';
@@ -79,7 +79,7 @@ describe('op contract on cuda:emulated', function () {
           const workspace = { ...operands.workspace!, shape };
           const outputs = await runner.run(op, attributes, { ...operands, workspace }, c.control);
           delete outputs.workspace;
-          for (const problem of wrongOutputs(cases, c, outputs, tolerances.float32))
+          for (const problem of wrongOutputs(cases, c, outputs, 'float32'))
             wrong.push(`${op} ${c.name}: ${problem}`);
         }
       }

@@ -57,6 +57,7 @@ function table(): Row[] {
         x: [h, w, groups * pick(1, 9)],
         y: [p, q, groups * pick(1, 9)],
         filter: direction === 'backwardFilter' && random() < 0.2 ? [0, 0] : filter,
+        elementBytes: random() < 0.5 ? 2 : 4,
       },
     });
   }
@@ -77,13 +78,13 @@ describe('convolution on the CUDA device', function () {
     const source = join(packageRoot, 'test', 'native', 'cuda', 'conv_workspace.cpp');
     execFileSync(compiler, ['-std=c++17', ...includes, source, '-o', program]);
     const rows = table();
-    const input = rows.map(({ direction, attributes: a, sizes: { x, y, filter } }) =>
+    const input = rows.map(({ direction, attributes: a, sizes: { x, y, filter, elementBytes } }) =>
       [
         directions.indexOf(direction),
         ...filter,
         ...[a.strideH, a.strideW, a.padTop, a.padLeft, a.padBottom, a.padRight],
         ...[a.dilationH, a.dilationW, a.groups, a.algorithm],
-        ...[...x, ...y],
+        ...[...x, ...y, elementBytes],
       ].join(' '),
     );
     const output = execFileSync(program, { input: input.join('\n'), encoding: 'utf8' });

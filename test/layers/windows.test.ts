@@ -80,6 +80,7 @@ describe('conv2d', () => {
       groups: 2,
       activation: 0,
       algorithm: 0,
+      tf32: 0,
     });
     expect(instruction!.operands.b).to.equal(undefined);
   });

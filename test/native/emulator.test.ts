@@ -30,7 +30,7 @@ describe('the CUDA emulator', function () {
 
   for (const { name, source, least } of [
     { name: 'finds every planted misuse', source: 'misuse.cu', least: 120 },
-    { name: 'checks what cuBLASLt checks', source: 'cublaslt.cu', least: 70 },
+    { name: 'checks what cuBLASLt checks', source: 'cublaslt.cu', least: 86 },
   ]) {
     it(name, async () => {
       const program = await buildProgram([join(folder, source), ...emulatorSources()]);

@@ -84,7 +84,9 @@ function statistics(values: Numbers, C: number) {
   const m = values.length / C;
   const mean = new Float64Array(C);
   const squares = new Float64Array(C);
-  for (let i = 0; i < values.length; ++i) mean[i % C]! += values[i]! / m;
+  // From the first value on, so that equal ones have a variance of exactly zero.
+  for (let i = 0; i < values.length; ++i) mean[i % C]! += (values[i]! - values[i % C]!) / m;
+  for (let k = 0; k < C; ++k) mean[k]! += values[k]!;
   for (let i = 0; i < values.length; ++i) squares[i % C]! += (values[i]! - mean[i % C]!) ** 2;
   return { mean, variance: squares.map((s) => s / m), unbiased: squares.map((s) => s / (m - 1)) };
 }

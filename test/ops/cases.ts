@@ -161,25 +161,35 @@ export function generate(recipe: Recipe, count: number, name: string): Float64Ar
   return out.map(Math.fround);
 }
 
-/** Contents of all inputs of a case, dense, in the order in which they are written down. */
-export function inputsOf(op: string, c: OpCase): Record<string, Numbers> {
+/** What becomes of an operand's numbers where it is stored. */
+export type Rounding = (name: string, numbers: Numbers) => Numbers;
+const exactly: Rounding = (_name, numbers) => numbers;
+
+/**
+ * Contents of all inputs of a case, dense, in the order in which they are written down; each is rounded
+ * before others are computed from it.
+ */
+export function inputsOf(op: string, c: OpCase, round = exactly): Record<string, Numbers> {
   const arrays: Record<string, Numbers> = {};
   for (const [name, input] of Object.entries(c.inputs)) {
-    arrays[name] =
+    const numbers =
       typeof input.fill === 'function'
         ? input.fill(arrays)
         : generate(input.fill, elements(input.shape), `${op}/${c.name}/${name}`);
+    arrays[name] = round(name, numbers);
   }
   return arrays;
 }
 
 /** What an accumulating output holds before the op. */
-export function previousOf(op: string, c: OpCase, name: string): Numbers {
+export function previousOf(op: string, c: OpCase, name: string, round = exactly): Numbers {
   const output = c.outputs[name]!;
   const fill = output.previous ?? uniform(-1, 1);
-  return typeof fill === 'function'
-    ? fill(inputsOf(op, c))
-    : generate(fill, elements(output.shape), `${op}/${c.name}/${name}/previous`);
+  const numbers =
+    typeof fill === 'function'
+      ? fill(inputsOf(op, c, round))
+      : generate(fill, elements(output.shape), `${op}/${c.name}/${name}/previous`);
+  return round(name, numbers);
 }
 
 // --- Short forms for the tables ----------------------------------------------------------------------

@@ -1,22 +1,51 @@
 // What a case's outputs are to be.
-import { inputsOf, previousOf, type Numbers, type OpCase, type OpCases } from './cases.js';
-import { difference, type Tolerance } from './compare.js';
+import { fromHalf, isHalf, toHalf } from '../../lib/program/half.js';
+import {
+  inputsOf,
+  previousOf,
+  type Numbers,
+  type OpCase,
+  type OpCases,
+  type Precision,
+} from './cases.js';
+import { storedDifference } from './compare.js';
+import { roundingOf, storedAs } from './run.js';
 
-const known = new Map<OpCase, Record<string, Numbers>>();
+const known = new Map<Precision, Map<OpCase, Record<string, Numbers>>>();
 
-/** The reference, plus what an accumulating output held before; computed once for all runs. */
-function expected(op: OpCases, c: OpCase): Record<string, Numbers> {
-  let outputs = known.get(c);
+/**
+ * The reference, from the inputs as they are stored, plus what an accumulating output held before;
+ * computed once for all runs.
+ */
+function expected(op: OpCases, c: OpCase, precision: Precision): Record<string, Numbers> {
+  // float32 and float64 are given the same numbers.
+  const kind = isHalf(precision) ? precision : 'float32';
+  let cases = known.get(kind);
+  if (cases === undefined) known.set(kind, (cases = new Map<OpCase, Record<string, Numbers>>()));
+  let outputs = cases.get(c);
   if (outputs !== undefined) return outputs;
-  outputs = { ...op.reference(inputsOf(op.op, c), c) };
+  const round = roundingOf(op.op, c, precision);
+  const inputs = inputsOf(op.op, c, round);
+  outputs = { ...op.reference(asUsed(op.op, precision, inputs), c) };
   for (const [name, { accumulate, previous }] of Object.entries(c.outputs)) {
     // With a `previous` of its own the op is an update, and the reference knows what was there.
     if (!accumulate || previous !== undefined) continue;
-    const before = previousOf(op.op, c, name);
+    const before = previousOf(op.op, c, name, round);
     outputs[name] = Float64Array.from(outputs[name]!, (value, i) => value + before[i]!);
   }
-  known.set(c, outputs);
+  cases.set(c, outputs);
   return outputs;
+}
+
+/** A convolution takes its bias as its output is stored, as cuBLASLt does. */
+function asUsed(
+  op: string,
+  precision: Precision,
+  inputs: Record<string, Numbers>,
+): Record<string, Numbers> {
+  const { b } = inputs;
+  if (op !== 'conv2d' || b === undefined || !isHalf(precision)) return inputs;
+  return { ...inputs, b: fromHalf(precision, toHalf(precision, b)) };
 }
 
 /** A sentence for each output that is missing, too much, or farther from the reference than allowed. */
@@ -24,15 +53,16 @@ export function wrongOutputs(
   op: OpCases,
   c: OpCase,
   actual: Readonly<Record<string, Numbers>>,
-  tolerance: Tolerance,
+  precision: Precision,
 ): string[] {
-  const wanted = expected(op, c);
+  const wanted = expected(op, c, precision);
   const wrong = Object.keys(actual)
     .filter((output) => wanted[output] === undefined)
     .map((output) => `${output} is no output of the reference`);
   for (const [output, values] of Object.entries(wanted)) {
     const found = actual[output];
-    const problem = found === undefined ? 'is missing' : difference(found, values, tolerance);
+    const dtype = storedAs(op.op, c, output, precision);
+    const problem = found === undefined ? 'is missing' : storedDifference(dtype, found, values);
     if (problem !== undefined) wrong.push(`${output} ${problem}`);
   }
   return wrong;

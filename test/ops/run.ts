@@ -27,6 +27,7 @@ import {
   previousOf,
   type Compute,
   type Precision,
+  type Rounding,
   type ControlValues,
   type Numbers,
   type OpCase,
@@ -403,6 +404,22 @@ const placeOf = ({ shape, pitch, channelOffset }: Operand): Omit<Operand, 'dtype
   ...(channelOffset !== undefined && { channelOffset }),
 });
 
+/** What an operand of a case is stored as: volumes in the precision, what an op keeps in full is not. */
+export function storedAs(op: string, c: OpCase, name: string, precision: Precision): DType {
+  const dtype = (c.inputs[name] ?? c.outputs[name])?.dtype;
+  const element = nativeOps.get(op)!.operands.find((o) => o.name === name)?.element ?? 'storage';
+  return dtype ?? (element === 'storage' ? precision : computeType(precision));
+}
+
+/** How the numbers of a case are rounded: to what they are stored as. */
+export function roundingOf(op: string, c: OpCase, precision: Precision): Rounding {
+  return (name, numbers) => {
+    const dtype = storedAs(op, c, name, precision);
+    if (!isHalf(dtype)) return numbers;
+    return fromHalf(dtype, toHalf(dtype, numbers));
+  };
+}
+
 /**
  * The operands of a case, those that an op keeps in full in the type it computes with. `access` replaces
  * what the case says of all outputs.
@@ -414,29 +431,28 @@ export function operandsOf(
   access?: Exclude<Access, 'read'>,
   device: TargetDevice = 'cpu',
 ): Record<string, Given> {
-  const names = new Map(nativeOps.get(op)!.operands.map(({ name, element }) => [name, element]));
-  const compute = computeType(precision);
-  const typeOf = (name: string): Precision => (names.get(name) === 'compute' ? compute : precision);
+  const names = new Set(nativeOps.get(op)!.operands.map((operand) => operand.name));
   const given: Record<string, Given> = {};
-  const inputs = inputsOf(op, c);
+  const round = roundingOf(op, c, precision);
+  const inputs = inputsOf(op, c, round);
   for (const [name, input] of Object.entries(c.inputs))
     if (names.has(name))
       given[name] = {
         ...placeOf(input),
         contents: inputs[name]!,
-        dtype: input.dtype ?? typeOf(name),
+        dtype: storedAs(op, c, name, precision),
         access: 'read',
       };
   for (const [name, output] of Object.entries(c.outputs)) {
-    const dtype = output.dtype ?? typeOf(name);
+    const dtype = storedAs(op, c, name, precision);
     const how = access ?? (output.accumulate ? 'accumulate' : 'overwrite');
     const contents =
       how === 'accumulate'
-        ? previousOf(op, c, name)
+        ? previousOf(op, c, name, round)
         : new Float64Array(elements(output.shape)).fill(poison(dtype));
     given[name] = { ...placeOf(output), contents, dtype, access: how };
   }
-  return withWorkspace(op, c.attributes, given, compute, device);
+  return withWorkspace(op, c.attributes, given, computeType(precision), device);
 }
 
 /** Runs a case and returns its outputs, dense. An op without outputs gives the commit flag. */

@@ -19,11 +19,17 @@ struct Owned {
 };
 
 // The largest power of two up to 256 that divides an address and, in bytes, its pitch and stride.
-std::uint32_t alignment(const void* p, std::int64_t pitch, std::int64_t stride) {
+std::uint32_t alignment(const void* p, DType type, std::int64_t pitch, std::int64_t stride) {
   const std::uint64_t bits = reinterpret_cast<std::uintptr_t>(p) |
-                             static_cast<std::uint64_t>(pitch * 4) |
-                             static_cast<std::uint64_t>(stride * 4) | 256;
+                             static_cast<std::uint64_t>(pitch * sizeOf(type)) |
+                             static_cast<std::uint64_t>(stride * sizeOf(type)) | 256;
   return static_cast<std::uint32_t>(bits & (~bits + 1));
+}
+
+int typeOf(DType type) {
+  return type == DType::BFloat16  ? lt::kRealB16
+         : type == DType::Float16 ? lt::kReal16
+                                  : lt::kReal32;
 }
 
 std::string describe(const Multiplication& g) {
@@ -65,7 +71,8 @@ void Blas::check(lt::Status status, const std::string& call) const {
 bool Blas::tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream) {
   const lt::Table& t = library_.table;
   Owned description(t.MatmulDescDestroy);
-  check(t.MatmulDescCreate(&description.handle, tf32_ ? lt::kComputeTf32 : lt::kCompute32,
+  const bool tf32 = g.tf32 && g.input == DType::Float32;
+  check(t.MatmulDescCreate(&description.handle, tf32 ? lt::kComputeTf32 : lt::kCompute32,
                            lt::kReal32),
         "cublasLtMatmulDescCreate");
   const auto set = [&](int attribute, const auto& value) {
@@ -88,9 +95,9 @@ bool Blas::tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStr
   if (bias && g.batches > 1) set(lt::kDescBiasBatchStride, g.biasStride);
 
   Owned b(t.MatrixLayoutDestroy), a(t.MatrixLayoutDestroy), c(t.MatrixLayoutDestroy);
-  const auto layout = [&](Owned& o, std::int64_t rows, std::int64_t columns, std::int64_t pitch,
-                          std::int64_t stride) {
-    check(t.MatrixLayoutCreate(&o.handle, lt::kReal32, static_cast<std::uint64_t>(rows),
+  const auto layout = [&](Owned& o, DType type, std::int64_t rows, std::int64_t columns,
+                          std::int64_t pitch, std::int64_t stride) {
+    check(t.MatrixLayoutCreate(&o.handle, typeOf(type), static_cast<std::uint64_t>(rows),
                                static_cast<std::uint64_t>(columns), pitch),
           "cublasLtMatrixLayoutCreate");
     if (g.batches == 1) return;
@@ -100,15 +107,16 @@ bool Blas::tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStr
     check(t.MatrixLayoutSetAttribute(o.handle, lt::kLayoutBatchStride, &stride, sizeof stride),
           "cublasLtMatrixLayoutSetAttribute");
   };
-  layout(b, g.transposeB ? g.k : g.n, g.transposeB ? g.n : g.k, g.bPitch, g.bStride);
-  layout(a, g.transposeA ? g.m : g.k, g.transposeA ? g.k : g.m, g.aPitch, g.aStride);
-  layout(c, g.n, g.m, g.cPitch, g.cStride);
+  layout(b, g.input, g.transposeB ? g.k : g.n, g.transposeB ? g.n : g.k, g.bPitch, g.bStride);
+  layout(a, g.input, g.transposeA ? g.m : g.k, g.transposeA ? g.k : g.m, g.aPitch, g.aStride);
+  layout(c, g.output, g.n, g.m, g.cPitch, g.cStride);
 
   const int flags = (g.transposeA ? 1 : 0) | (g.transposeB ? 2 : 0) | (g.beta != 0 ? 4 : 0) |
-                    (tf32_ ? 8 : 0) | static_cast<int>(epilogue << 4);
-  const int alignments = static_cast<int>(alignment(g.b, g.bPitch, g.bStride) |
-                                          alignment(g.a, g.aPitch, g.aStride) << 9 |
-                                          alignment(g.c, g.cPitch, g.cStride) << 18);
+                    (tf32 ? 8 : 0) | static_cast<int>(epilogue << 4) | typeOf(g.input) << 16 |
+                    typeOf(g.output) << 22;
+  const int alignments = static_cast<int>(alignment(g.b, g.input, g.bPitch, g.bStride) |
+                                          alignment(g.a, g.input, g.aPitch, g.aStride) << 9 |
+                                          alignment(g.c, g.output, g.cPitch, g.cStride) << 18);
   const Key key{g.m,      g.n,   g.k,       g.aPitch,   g.bPitch,
                 g.cPitch, flags, g.batches, alignments, workspace.bytes};
   const lt::Algorithm* const algorithm =
@@ -138,10 +146,10 @@ const lt::Algorithm* Blas::choose(const Multiplication& g, const Key& key, void*
           "cublasLtMatmulPreferenceSetAttribute");
   };
   prefer(lt::kPreferenceWorkspaceBytes, workspaceBytes);
-  prefer(lt::kPreferenceAlignmentA, alignment(g.b, g.bPitch, g.bStride));
-  prefer(lt::kPreferenceAlignmentB, alignment(g.a, g.aPitch, g.aStride));
-  prefer(lt::kPreferenceAlignmentC, alignment(g.c, g.cPitch, g.cStride));
-  prefer(lt::kPreferenceAlignmentD, alignment(g.c, g.cPitch, g.cStride));
+  prefer(lt::kPreferenceAlignmentA, alignment(g.b, g.input, g.bPitch, g.bStride));
+  prefer(lt::kPreferenceAlignmentB, alignment(g.a, g.input, g.aPitch, g.aStride));
+  prefer(lt::kPreferenceAlignmentC, alignment(g.c, g.output, g.cPitch, g.cStride));
+  prefer(lt::kPreferenceAlignmentD, alignment(g.c, g.output, g.cPitch, g.cStride));
   lt::HeuristicResult result{};
   int found = 0;
   const lt::Status status =

@@ -12,7 +12,9 @@ namespace striate::cuda {
 enum class Epilogue { None, Bias, Relu, BiasRelu };
 
 // C [m, n] = epilogue(op(A) [m, k] * op(B) [k, n] + beta * C), all row-major; a pitch is the distance
-// between rows. `bias` [n] is added to every row. `batches` multiplications lie `stride` elements apart.
+// between rows. `bias` [n] is added to every row, stored as C is. `batches` multiplications lie `stride`
+// elements apart. A and B are stored as `input`, C as `output`: both float32, both of the same 16 bits, or
+// float32 from 16 bits. Sums are float32 in any case.
 struct Multiplication {
   std::int64_t m, n, k;
   const void* a;
@@ -24,12 +26,14 @@ struct Multiplication {
   void* c;
   std::int64_t cPitch;
   float beta = 0;
+  DType input = DType::Float32, output = DType::Float32;
+  bool tf32 = false;  // float32 factors are rounded to TF32's ten bits
   std::int64_t batches = 1;
   std::int64_t aStride = 0, bStride = 0, cStride = 0;
   Epilogue epilogue = Epilogue::None;
   const void* bias = nullptr;
   std::int64_t biasStride = 0;
-  // [n]: becomes the column sums of B, where the epilogue is None and there is one batch.
+  // [n], stored as C is: becomes the column sums of B, where the epilogue is None and there is one batch.
   void* columnSums = nullptr;
 };
 
@@ -50,7 +54,6 @@ class Blas {
   void multiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream);
   // False when the library has no algorithm for it; nothing has happened then.
   bool tryMultiply(const Multiplication& g, BlasWorkspace workspace, cudaStream_t stream);
-  void allowTf32(bool allowed) { tf32_ = allowed; }
   std::size_t version() const { return library_.version; }
   const std::string& path() const { return library_.path; }
 
@@ -65,7 +68,6 @@ class Blas {
   const lt::Library& library_;
   lt::Handle handle_ = nullptr;
   std::map<Key, std::optional<lt::Algorithm>> algorithms_;
-  bool tf32_ = false;
 };
 
 }  // namespace striate::cuda

@@ -48,10 +48,6 @@ void checkCall(const StriateOp& op, const void* attributes, const View* views) {
       throw Error(ErrorCode::InvalidArgument,
                   std::string(info.name) + ": " + info.operands[i].name +
                       " is float64; the CUDA device computes in float32, the CPU device in both");
-  for (int i = 0; i < operandCount(info); ++i)
-    if (views[i] && isHalf(views[i].dtype))
-      throw Error(ErrorCode::InvalidArgument,
-                  std::string(info.name) + ": " + info.operands[i].name + " is stored in 16 bits");
   if (family.kernel == &conv2d) checkConvolution(op.op, attributes, views);
 }
 

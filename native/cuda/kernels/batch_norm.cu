@@ -4,7 +4,8 @@
 // parts (the op's workspace); a block takes one part and up to 128 channels, its threads four channels
 // each, eight pixels side by side. A part leaves (mean, M2) of its pixels, combined in a fixed order as
 // Chan, Golub and LeVeque do; a last kernel joins the parts. Must move forward: x twice, y once;
-// backward: x and dy twice, dx once; moves that, and two doubles a channel and part.
+// backward: x and dy twice, dx once; moves that, and two doubles a channel and part. Volumes in 16 bits travel
+// in packets of four as well, 8 bytes, so that the vectors of channels keep to 16: a warp reads whole sectors.
 #include "ops/batch_norm.h"
 
 #include "cuda/elementwise.h"
@@ -26,12 +27,16 @@ static_assert(kColumns * kRows == kThreads);
 constexpr int kPitch = kColumns + 4;
 constexpr int kLeft = kRows * 4 * kPitch;  // elements
 
+template <class S>
 struct Matrix {
-  const float* data;
+  const S* data;
   std::int64_t pitch;
 };
 
-Matrix matrix(const View& v) { return {v.as<float>(), v.pitch}; }
+template <class S>
+Matrix<S> matrix(const View& v) {
+  return {v.as<S>(), v.pitch};
+}
 
 struct Shape {
   std::int64_t pixels;
@@ -67,9 +72,9 @@ __device__ __forceinline__ void combine(double& count, double& mean, double& m2,
 }
 
 // A thread takes its values relative to the first of them, so that a mean far from zero costs no digits.
-template <int Width>
+template <int Width, class S>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    momentsKernel(Shape s, Matrix x, double* workspace) {
+    momentsKernel(Shape s, Matrix<S> x, double* workspace) {
   STRIATE_SHARED(double, means, kLeft);
   STRIATE_SHARED(float, squares, kLeft);
   const int column = static_cast<int>(threadIdx.x) % kColumns,
@@ -81,12 +86,12 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   Packet<float, Width> centre = {};
   float mean[Width] = {}, m2[Width] = {};
   if (channel < s.channels && row < pixels) {
-    const float* at = x.data + (begin + row) * x.pitch + channel;
-    centre = loadPacket<Width>(at);
+    const S* at = x.data + (begin + row) * x.pitch + channel;
+    centre = loadFloats<Width>(at);
     float count = 1;
     for (int p = row + kRows; p < pixels; p += kRows) {
       at += kRows * x.pitch;
-      const Packet<float, Width> value = loadPacket<Width>(at);
+      const Packet<float, Width> value = loadFloats<Width>(at);
       count += 1;
       const float weight = 1 / count;
 #pragma unroll
@@ -164,17 +169,18 @@ struct Walk {
   }
 };
 
+template <class S>
 struct ApplyArguments {
-  Matrix x;
+  Matrix<S> x;
   const float *mean, *scale, *offset;
   const float* variance;  // null where `scale` is ready; else it is gamma
-  float* y;
+  S* y;
   std::int64_t yPitch;
   float epsilon;
 };
 
-template <int Width, bool Add>
-__global__ void __launch_bounds__(kThreads) applyKernel(Walk walk, ApplyArguments a) {
+template <int Width, bool Add, class S>
+__global__ void __launch_bounds__(kThreads) applyKernel(Walk walk, ApplyArguments<S> a) {
   const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x;
   if (!walk.exists(thread)) return;
   const std::uint32_t c = walk.packet(thread) * Width;
@@ -187,24 +193,24 @@ __global__ void __launch_bounds__(kThreads) applyKernel(Walk walk, ApplyArgument
     for (int e = 0; e < Width; ++e) scale.values[e] /= sqrtf(variance.values[e] + a.epsilon);
   }
   for (std::int64_t pixel = walk.pixel(thread); pixel < walk.end; pixel += walk.pixelsAtOnce) {
-    const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
-    float* const to = a.y + pixel * a.yPitch + c;
+    const Packet<float, Width> x = loadFloats<Width>(a.x.data + pixel * a.x.pitch + c);
+    S* const to = a.y + pixel * a.yPitch + c;
     Packet<float, Width> out;
-    if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
+    if constexpr (Add) out = loadFloats<Width>(static_cast<const S*>(to));
 #pragma unroll
     for (int e = 0; e < Width; ++e) {
       const float value =
           BatchNorm::value(x.values[e], mean.values[e], scale.values[e], offset.values[e]);
       out.values[e] = Add ? out.values[e] + value : value;
     }
-    storePacket(to, out);
+    storeFloats(to, out);
   }
 }
 
 // Sums of dy and of dy * (x - mean) over a part.
-template <int Width>
+template <int Width, class S>
 __global__ void __launch_bounds__(kThreads)
-    gradientSumsKernel(Shape s, Matrix x, Matrix dy, const float* mean, double* workspace) {
+    gradientSumsKernel(Shape s, Matrix<S> x, Matrix<S> dy, const float* mean, double* workspace) {
   STRIATE_SHARED(float, sums, kLeft);
   STRIATE_SHARED(float, products, kLeft);
   const int column = static_cast<int>(threadIdx.x) % kColumns,
@@ -216,11 +222,11 @@ __global__ void __launch_bounds__(kThreads)
   float sum[Width] = {}, product[Width] = {};
   if (channel < s.channels) {
     const Packet<float, Width> centre = loadPacket<Width>(mean + channel);
-    const float* atX = x.data + (begin + row) * x.pitch + channel;
-    const float* atDy = dy.data + (begin + row) * dy.pitch + channel;
+    const S* atX = x.data + (begin + row) * x.pitch + channel;
+    const S* atDy = dy.data + (begin + row) * dy.pitch + channel;
     for (int p = row; p < pixels; p += kRows, atX += kRows * x.pitch, atDy += kRows * dy.pitch) {
-      const Packet<float, Width> value = loadPacket<Width>(atX);
-      const Packet<float, Width> gradient = loadPacket<Width>(atDy);
+      const Packet<float, Width> value = loadFloats<Width>(atX);
+      const Packet<float, Width> gradient = loadFloats<Width>(atDy);
 #pragma unroll
       for (int e = 0; e < Width; ++e) {
         sum[e] += gradient.values[e];
@@ -277,16 +283,17 @@ __global__ void __launch_bounds__(kThreads)
   store(factors + 2 * s.channels + c, static_cast<float>(dgamma * inverse / pixels));
 }
 
+template <class S>
 struct ApplyGradientArguments {
-  Matrix x, dy;
+  Matrix<S> x, dy;
   const float *mean, *scale, *offset, *slope;
-  float* dx;
+  S* dx;
   std::int64_t dxPitch;
 };
 
-template <int Width, bool Add>
+template <int Width, bool Add, class S>
 __global__ void __launch_bounds__(kThreads)
-    applyGradientKernel(Walk walk, ApplyGradientArguments a) {
+    applyGradientKernel(Walk walk, ApplyGradientArguments<S> a) {
   const std::uint32_t thread = blockIdx.x * kThreads + threadIdx.x;
   if (!walk.exists(thread)) return;
   const std::uint32_t c = walk.packet(thread) * Width;
@@ -295,18 +302,18 @@ __global__ void __launch_bounds__(kThreads)
                              offset = loadPacket<Width>(a.offset + c),
                              slope = loadPacket<Width>(a.slope + c);
   for (std::int64_t pixel = walk.pixel(thread); pixel < walk.end; pixel += walk.pixelsAtOnce) {
-    const Packet<float, Width> x = loadPacket<Width>(a.x.data + pixel * a.x.pitch + c);
-    const Packet<float, Width> dy = loadPacket<Width>(a.dy.data + pixel * a.dy.pitch + c);
-    float* const to = a.dx + pixel * a.dxPitch + c;
+    const Packet<float, Width> x = loadFloats<Width>(a.x.data + pixel * a.x.pitch + c);
+    const Packet<float, Width> dy = loadFloats<Width>(a.dy.data + pixel * a.dy.pitch + c);
+    S* const to = a.dx + pixel * a.dxPitch + c;
     Packet<float, Width> out;
-    if constexpr (Add) out = loadPacket<Width>(static_cast<const float*>(to));
+    if constexpr (Add) out = loadFloats<Width>(static_cast<const S*>(to));
 #pragma unroll
     for (int e = 0; e < Width; ++e) {
       const float value = BatchNorm::gradient(x.values[e], dy.values[e], mean.values[e],
                                               scale.values[e], offset.values[e], slope.values[e]);
       out.values[e] = Add ? out.values[e] + value : value;
     }
-    storePacket(to, out);
+    storeFloats(to, out);
   }
 }
 
@@ -370,22 +377,25 @@ void forEachWalk(const Shape& s, int width, int vectors, int streams, const Body
 }
 
 // `a` holds the vectors by channel; `width` is theirs, at most.
-void apply(ApplyArguments a, const View& x, const View& y, int width, cudaStream_t stream) {
+template <class S>
+void apply(ApplyArguments<S> a, const View& x, const View& y, int width, cudaStream_t stream) {
   const Shape s = shapeOf(x);
-  a.x = matrix(x);
-  a.y = y.as<float>();
+  a.x = matrix<S>(x);
+  a.y = y.as<S>();
   a.yPitch = y.pitch;
   forWidth<4>(std::min(width, commonWidth(s.channels, x, y)), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     forEachWalk(
         s, kWidth, a.variance == nullptr ? 3 : 4, 2, [&](const Walk& walk, std::int64_t threads) {
-          launchItems("batchNormApply",
-                      y.accumulates() ? applyKernel<kWidth, true> : applyKernel<kWidth, false>,
-                      threads, stream, walk, a);
+          launchItems(
+              "batchNormApply",
+              y.accumulates() ? applyKernel<kWidth, true, S> : applyKernel<kWidth, false, S>,
+              threads, stream, walk, a);
         });
   });
 }
 
+template <class S>
 void forward(const Call& call, const BatchNorm::Attributes& a) {
   const View* v = call.views;
   const View &x = v[0], &y = v[3], &mean = v[4];
@@ -396,7 +406,7 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
   float* const offset = scale + s.channels;
   forWidth<4>(commonWidth(s.channels, x), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    launchParts("batchNormMoments", momentsKernel<kWidth>, s, kWidth, stream, s, matrix(x),
+    launchParts("batchNormMoments", momentsKernel<kWidth, S>, s, kWidth, stream, s, matrix<S>(x),
                 workspace);
   });
   const StatisticsArguments statistics{v[1].as<float>(), v[2].as<float>(), mean.as<float>(),
@@ -404,17 +414,18 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
                                        offset,           a.epsilon};
   launchItems("batchNormStatistics", statisticsKernel, s.channels, stream, s,
               static_cast<const double*>(workspace), statistics);
-  ApplyArguments b{};
+  ApplyArguments<S> b{};
   b.mean = mean.as<float>();
   b.scale = scale;
   b.offset = offset;
   apply(b, x, y, std::min(factorsWidth(scale, s), commonWidth(s.channels, mean)), stream);
 }
 
+template <class S>
 void inference(const Call& call, const BatchNorm::Attributes& a) {
   const View* v = call.views;
   const View &x = v[0], &gamma = v[1], &beta = v[2], &mean = v[3], &variance = v[4], &y = v[5];
-  ApplyArguments b{};
+  ApplyArguments<S> b{};
   b.mean = mean.as<float>();
   b.scale = gamma.as<float>();
   b.offset = beta.as<float>();
@@ -423,6 +434,7 @@ void inference(const Call& call, const BatchNorm::Attributes& a) {
   apply(b, x, y, commonWidth(x.channels(), gamma, beta, mean, variance), call.context.stream);
 }
 
+template <class S>
 void backward(const Call& call, const BatchNorm::Attributes& a) {
   const View* v = call.views;
   const View &x = v[0], &gamma = v[1], &mean = v[2], &variance = v[3], &dy = v[4], &dx = v[5],
@@ -433,8 +445,9 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
   float* const factors = factorsOf(workspace, s);
   forWidth<4>(commonWidth(s.channels, x, dy, mean), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    launchParts("batchNormGradientSums", gradientSumsKernel<kWidth>, s, kWidth, stream, s,
-                matrix(x), matrix(dy), static_cast<const float*>(mean.as<float>()), workspace);
+    launchParts("batchNormGradientSums", gradientSumsKernel<kWidth, S>, s, kWidth, stream, s,
+                matrix<S>(x), matrix<S>(dy), static_cast<const float*>(mean.as<float>()),
+                workspace);
   });
   const GradientArguments g{gamma.as<float>(),
                             mean.as<float>(),
@@ -447,21 +460,17 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
   launchItems("batchNormGradientTotals", gradientTotalsKernel, s.channels, stream, s, g, workspace,
               factors);
   if (!dx) return;
-  const ApplyGradientArguments b{matrix(x),
-                                 matrix(dy),
-                                 mean.as<float>(),
-                                 factors,
-                                 factors + s.channels,
-                                 factors + 2 * s.channels,
-                                 dx.as<float>(),
-                                 dx.pitch};
+  const ApplyGradientArguments<S> b{matrix<S>(x),         matrix<S>(dy),
+                                    mean.as<float>(),     factors,
+                                    factors + s.channels, factors + 2 * s.channels,
+                                    dx.as<S>(),           dx.pitch};
   forWidth<4>(std::min(factorsWidth(factors, s), commonWidth(s.channels, x, dy, dx, mean)),
               [&](auto w) {
                 constexpr int kWidth = decltype(w)::value;
                 forEachWalk(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
                   launchItems("batchNormBackward",
-                              dx.accumulates() ? applyGradientKernel<kWidth, true>
-                                               : applyGradientKernel<kWidth, false>,
+                              dx.accumulates() ? applyGradientKernel<kWidth, true, S>
+                                               : applyGradientKernel<kWidth, false, S>,
                               threads, stream, walk, b);
                 });
               });
@@ -472,20 +481,18 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
 void batch_norm(const Call& call) {
   const auto& a = *static_cast<const BatchNorm::Attributes*>(call.attributes);
   const View* v = call.views;
-  switch (call.op) {
-    case BatchNorm::Forward:
-      return forward(call, a);
-    case BatchNorm::Inference:
-      return inference(call, a);
-    case BatchNorm::Backward:
-      return backward(call, a);
-    case BatchNorm::Update:
-      launchItems("batchNormUpdate", updateKernel, v[0].size[0], call.context.stream,
-                  static_cast<std::int32_t>(v[0].size[0]), a.momentum,
-                  static_cast<const float*>(v[0].as<float>()),
-                  static_cast<const float*>(v[1].as<float>()), v[2].as<float>(), v[3].as<float>(),
-                  static_cast<const Control*>(call.context.control));
-  }
+  if (call.op == BatchNorm::Update)
+    return launchItems("batchNormUpdate", updateKernel, v[0].size[0], call.context.stream,
+                       static_cast<std::int32_t>(v[0].size[0]), a.momentum,
+                       static_cast<const float*>(v[0].as<float>()),
+                       static_cast<const float*>(v[1].as<float>()), v[2].as<float>(),
+                       v[3].as<float>(), static_cast<const Control*>(call.context.control));
+  forStorage(v[0].dtype, [&](auto type) {
+    using S = decltype(type);
+    if (call.op == BatchNorm::Forward) return forward<S>(call, a);
+    if (call.op == BatchNorm::Inference) return inference<S>(call, a);
+    backward<S>(call, a);
+  });
 }
 
 }  // namespace striate::cuda

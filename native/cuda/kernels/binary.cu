@@ -15,22 +15,24 @@ struct Combine : Stateless {
 };
 
 // b is a scalar in device memory.
-template <int Kind>
+template <int Kind, class S>
 struct CombineScalar {
-  const float* scalar;
+  const S* scalar;
   float b;
-  __host__ __device__ explicit CombineScalar(const float* p) : scalar(p), b(0) {}
-  __device__ void begin() { b = load(scalar); }
+  __host__ __device__ explicit CombineScalar(const S* p) : scalar(p), b(0) {}
+  __device__ void begin() { b = loadFloat(scalar); }
   STRIATE_HD float operator()(float a) const { return Binary::value<Kind>(a, b); }
 };
 
 template <int Kind>
 void run(const Call& call) {
   const View &a = call.views[0], &b = call.views[1], &y = call.views[2];
-  if (b.rank > 0 || a.rank == 0)
-    map("binary", call.context.stream, Combine<Kind>(), y, a, b);
-  else
-    map("binary", call.context.stream, CombineScalar<Kind>(b.as<float>()), y, a);
+  const cudaStream_t stream = call.context.stream;
+  if (b.rank > 0 || a.rank == 0) return map("binary", stream, Combine<Kind>(), y, a, b);
+  forStorage(y.dtype, [&](auto type) {
+    using S = decltype(type);
+    mapAs<S, S>("binary", stream, CombineScalar<Kind, S>(b.as<S>()), y, a);
+  });
 }
 
 }  // namespace

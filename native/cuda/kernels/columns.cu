@@ -12,15 +12,18 @@ namespace {
 // A block takes a tile of target pixels and a slice of channels with all taps, so that what windows share
 // is read from memory once. Must move: the source once, the columns once; moves the source and the halo
 // of the tiles (at most 1.3 of it for the filters in use), the columns once. Every 32-byte sector of the
-// columns is written whole where the channels of a group are a multiple of eight.
+// columns is written whole where the channels of a group are a multiple of eight
+// (sixteen in 16 bits).
 
 constexpr int kTile = 32;  // target rows and columns of a tile, at most
-constexpr int kSlice = 8;  // channels of a slice: one sector
+template <class S>
+constexpr int kSlice = 32 / sizeof(S);  // channels of a slice: one sector
 
 struct TileGrid {
   std::int32_t tileH, tileW, tilesH, tilesW, slices, sliceChannels;
 };
 
+template <class S>
 TileGrid tileGrid(std::int32_t height, std::int32_t width, std::int32_t groupChannels,
                   std::int32_t groups) {
   TileGrid t;
@@ -29,15 +32,14 @@ TileGrid tileGrid(std::int32_t height, std::int32_t width, std::int32_t groupCha
   t.tileH = static_cast<std::int32_t>(ceilDivide(height, t.tilesH));
   t.tileW = static_cast<std::int32_t>(ceilDivide(width, t.tilesW));
   // Channels that do not make whole sectors are taken together: a row of the columns is then one run.
-  t.sliceChannels = groupChannels % kSlice == 0 ? kSlice : groupChannels;
+  t.sliceChannels = groupChannels % kSlice<S> == 0 ? kSlice<S> : groupChannels;
   t.slices = groups * (groupChannels / t.sliceChannels);
   return t;
 }
 
-template <int Width>
+template <int Width, class S>
 __global__ void __launch_bounds__(kThreads)
-    im2colKernel(Columns columns, Volume<const float> source, TileGrid t,
-                 std::uint32_t firstImage) {
+    im2colKernel(Columns<S> columns, Volume<const S> source, TileGrid t, std::uint32_t firstImage) {
   const std::int32_t slice = static_cast<std::int32_t>(blockIdx.x) % t.slices,
                      tile = static_cast<std::int32_t>(blockIdx.x) / t.slices;
   const std::int32_t tileQ = tile % t.tilesW * t.tileW, tileP = tile / t.tilesW * t.tileH;
@@ -57,7 +59,7 @@ __global__ void __launch_bounds__(kThreads)
                        tapColumn = tap - tapRow * columns.columns.count;
     const std::int32_t p = tileP + pixel / tileW, q = tileQ + pixel % tileW;
     const std::int32_t h = columns.rows.source(p, tapRow), w = columns.columns.source(q, tapColumn);
-    Packet<float, Width> value = {};
+    Packet<S, Width> value = {};
     if (h >= 0 && h < source.height && w >= 0 && w < source.width)
       value = loadPacket<Width>(
           source.at(firstImage + image, h, w, static_cast<std::uint32_t>(channel + c)));
@@ -77,17 +79,17 @@ struct Inverse {
   std::int32_t strideH, strideW;
 };
 
-template <int Width, bool Add>
+template <int Width, bool Add, class S>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    col2imKernel(PixelGrid grid, Columns columns, Inverse inverse, Volume<float> dx) {
+    col2imKernel(PixelGrid grid, Columns<float> columns, Inverse inverse, Volume<S> dx) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
   const std::int32_t groupChannels = columns.groupChannels(),
                      channel = static_cast<std::int32_t>(t.c);
   const std::int32_t group = channel / groupChannels, c = channel - group * groupChannels;
-  float* const to = dx.at(t.image, t.h, t.w, t.c);
+  S* const to = dx.at(t.image, t.h, t.w, t.c);
   Packet<float, Width> sum = {};
-  if constexpr (Add) sum = loadPacket<Width>(static_cast<const float*>(to));
+  if constexpr (Add) sum = loadFloats<Width>(static_cast<const S*>(to));
   const std::int64_t linePitch = columns.width * columns.pitch;
   const float* const image = columns.data +
                              (t.image - grid.firstImage) * (columns.height * linePitch) +
@@ -107,7 +109,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
       for (int e = 0; e < Width; ++e) sum.values[e] += value.values[e];
     }
   }
-  storePacket(to, sum);
+  storeFloats(to, sum);
 }
 
 // --- Filters ----------------------------------------------------------------------------------------
@@ -117,63 +119,67 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 constexpr int kTransposeTile = 32;
 constexpr int kTransposeRows = kThreads / kTransposeTile;
 
+template <class S>
 struct FlipArguments {
-  const float* w;  // [R, S, C/groups, K]
-  float* filters;  // [taps, K/groups, C]
+  const S* w;  // [R, S, C/groups, K]
+  S* filters;  // [taps, K/groups, C]
   std::int32_t groupChannels, groupFilters, groups, filterWidth;
   std::int32_t rowFirst, rowStep, columnFirst, columnStep, columnTaps;
 };
 
-__global__ void __launch_bounds__(kThreads) flipKernel(FlipArguments a) {
-  STRIATE_SHARED(float, tile, kTransposeTile*(kTransposeTile + 1));
+template <class S>
+__global__ void __launch_bounds__(kThreads) flipKernel(FlipArguments<S> a) {
+  STRIATE_SHARED(S, tile, kTransposeTile * (kTransposeTile + 1));
   const std::int32_t lane = static_cast<std::int32_t>(threadIdx.x) % kTransposeTile,
                      line = static_cast<std::int32_t>(threadIdx.x) / kTransposeTile;
   const std::int32_t tap = static_cast<std::int32_t>(blockIdx.z) / a.groups,
                      group = static_cast<std::int32_t>(blockIdx.z) % a.groups;
   const std::int32_t r = a.rowFirst + tap / a.columnTaps * a.rowStep,
-                     s = a.columnFirst + tap % a.columnTaps * a.columnStep;
+                     column = a.columnFirst + tap % a.columnTaps * a.columnStep;
   const std::int32_t c0 = static_cast<std::int32_t>(blockIdx.y) * kTransposeTile,
                      k0 = static_cast<std::int32_t>(blockIdx.x) * kTransposeTile;
   const std::int64_t filters = std::int64_t(a.groupFilters) * a.groups,
                      channels = std::int64_t(a.groupChannels) * a.groups;
-  const float* const from = a.w +
-                            (std::int64_t(r) * a.filterWidth + s) * a.groupChannels * filters +
-                            group * a.groupFilters;
+  const S* const from = a.w +
+                        (std::int64_t(r) * a.filterWidth + column) * a.groupChannels * filters +
+                        group * a.groupFilters;
   for (std::int32_t i = line; i < kTransposeTile; i += kTransposeRows)
     if (c0 + i < a.groupChannels && k0 + lane < a.groupFilters)
       store(tile + i * (kTransposeTile + 1) + lane, load(from + (c0 + i) * filters + k0 + lane));
   __syncthreads();
-  float* const to =
-      a.filters + std::int64_t(tap) * a.groupFilters * channels + group * a.groupChannels;
+  S* const to = a.filters + std::int64_t(tap) * a.groupFilters * channels + group * a.groupChannels;
   for (std::int32_t i = line; i < kTransposeTile; i += kTransposeRows)
     if (k0 + i < a.groupFilters && c0 + lane < a.groupChannels)
       store(to + (k0 + i) * channels + c0 + lane,
-            load(static_cast<const float*>(tile) + lane * (kTransposeTile + 1) + i));
+            load(static_cast<const S*>(tile) + lane * (kTransposeTile + 1) + i));
 }
 
 // --- Phases -----------------------------------------------------------------------------------------
-// Must move: the rows of the phase once, the pixels of dx once; moves that.
+// Must move: the rows of the phase once, the pixels of dx once; moves that. The rows are floats: a sum with
+// what dx holds is rounded once.
 
+template <class S>
 struct PhaseArguments {
   const float* rows;  // dense
-  Volume<float> dx;
+  Volume<S> dx;
   std::int32_t channels, phaseH, phaseW, strideH, strideW;
 };
 
-template <int Width, bool Add>
-__global__ void __launch_bounds__(kThreads) scatterPhaseKernel(PixelGrid grid, PhaseArguments a) {
+template <int Width, bool Add, class S>
+__global__ void __launch_bounds__(kThreads)
+    scatterPhaseKernel(PixelGrid grid, PhaseArguments<S> a) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
   const std::int64_t row =
       (std::int64_t(t.image - grid.firstImage) * grid.height + t.h) * grid.width + t.w;
   Packet<float, Width> value = loadPacket<Width>(a.rows + row * a.channels + t.c);
-  float* const to = a.dx.at(t.image, a.phaseH + t.h * a.strideH, a.phaseW + t.w * a.strideW, t.c);
+  S* const to = a.dx.at(t.image, a.phaseH + t.h * a.strideH, a.phaseW + t.w * a.strideW, t.c);
   if constexpr (Add) {
-    const Packet<float, Width> old = loadPacket<Width>(static_cast<const float*>(to));
+    const Packet<float, Width> old = loadFloats<Width>(static_cast<const S*>(to));
 #pragma unroll
     for (int e = 0; e < Width; ++e) value.values[e] += old.values[e];
   }
-  storePacket(to, value);
+  storeFloats(to, value);
 }
 
 // --- Bias -------------------------------------------------------------------------------------------
@@ -183,13 +189,15 @@ __global__ void __launch_bounds__(kThreads) scatterPhaseKernel(PixelGrid grid, P
 constexpr int kBiasColumns = 32;
 constexpr int kBiasRows = kThreads / kBiasColumns;
 
+template <class S>
 struct BiasArguments {
-  const float* dy;
+  const S* dy;
   std::int64_t pitch, pixels;
   std::int32_t filters, parts;
 };
 
-__global__ void __launch_bounds__(kThreads) biasPartsKernel(BiasArguments a, float* parts) {
+template <class S>
+__global__ void __launch_bounds__(kThreads) biasPartsKernel(BiasArguments<S> a, float* parts) {
   STRIATE_SHARED(float, sums, kThreads);
   const std::int32_t column = static_cast<std::int32_t>(threadIdx.x) % kBiasColumns,
                      row = static_cast<std::int32_t>(threadIdx.x) / kBiasColumns;
@@ -198,7 +206,8 @@ __global__ void __launch_bounds__(kThreads) biasPartsKernel(BiasArguments a, flo
   const std::int64_t begin = part * a.pixels / a.parts, end = (part + 1) * a.pixels / a.parts;
   float sum = 0;
   if (k < a.filters)
-    for (std::int64_t p = begin + row; p < end; p += kBiasRows) sum += load(a.dy + p * a.pitch + k);
+    for (std::int64_t p = begin + row; p < end; p += kBiasRows)
+      sum += loadFloat(a.dy + p * a.pitch + k);
   store(sums + threadIdx.x, sum);
   __syncthreads();
   if (row != 0 || k >= a.filters) return;
@@ -209,124 +218,172 @@ __global__ void __launch_bounds__(kThreads) biasPartsKernel(BiasArguments a, flo
 }
 
 __global__ void __launch_bounds__(kThreads)
-    biasTotalKernel(BiasArguments a, const float* parts, float* db, bool add) {
+    biasTotalKernel(std::int32_t filters, std::int32_t count, const float* parts, float* db,
+                    bool add) {
   const std::int32_t k = static_cast<std::int32_t>(blockIdx.x * kThreads + threadIdx.x);
-  if (k >= a.filters) return;
+  if (k >= filters) return;
   double total = 0;
-  for (std::int32_t part = 0; part < a.parts; ++part)
-    total += static_cast<double>(load(parts + std::int64_t(part) * a.filters + k));
+  for (std::int32_t part = 0; part < count; ++part)
+    total += static_cast<double>(load(parts + std::int64_t(part) * filters + k));
   store(db + k, static_cast<float>(total) + (add ? load(static_cast<const float*>(db) + k) : 0.0f));
+}
+
+template <class S>
+__global__ void __launch_bounds__(kThreads)
+    roundBiasKernel(std::int32_t filters, const float* from, S* to) {
+  const std::int32_t k = static_cast<std::int32_t>(blockIdx.x * kThreads + threadIdx.x);
+  if (k < filters) storeFloat(to + k, load(from + k));
 }
 
 }  // namespace
 
-void im2col(const Columns& columns, const View& source, std::int64_t first, std::int64_t count,
+template <class S>
+void im2col(const Columns<S>& columns, const View& source, std::int64_t first, std::int64_t count,
             cudaStream_t stream) {
   const TileGrid t =
-      tileGrid(columns.height, columns.width, columns.groupChannels(), columns.groups);
+      tileGrid<S>(columns.height, columns.width, columns.groupChannels(), columns.groups);
   int width = packetWidth(source, columns.groupChannels());
   while (t.sliceChannels % width != 0) width /= 2;
   constexpr std::int64_t kMostRows = 65535;  // of a grid
-  forWidth<4>(width, [&](auto w) {
+  forWidth<kMostWidth<S>>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     for (std::int64_t done = 0; done < count; done += kMostRows) {
-      Columns part = columns;
+      Columns<S> part = columns;
       part.data += done * columns.height * columns.width * columns.pitch;
       const Geometry g{dim3(static_cast<unsigned>(t.tilesH * t.tilesW * t.slices),
                             static_cast<unsigned>(std::min(kMostRows, count - done))),
                        dim3(kThreads), 0};
-      check(launch<kThreads>("im2col", im2colKernel<kWidth>, g, stream, part,
-                             volume<const float>(source), t,
-                             static_cast<std::uint32_t>(first + done)),
+      check(launch<kThreads>("im2col", im2colKernel<kWidth, S>, g, stream, part,
+                             volume<const S>(source), t, static_cast<std::uint32_t>(first + done)),
             "launch of im2col");
     }
   });
 }
 
-void col2im(const Columns& columns, const View& dx, std::int64_t first, std::int64_t count,
-            std::int32_t strideH, std::int32_t strideW, cudaStream_t stream) {
-  View part = dx;
+namespace {
+
+// Images [first, first + count) of a volume.
+template <class S>
+View imagesOf(const View& v, std::int64_t first, std::int64_t count) {
+  View part = v;
   part.size[0] = count;
-  part.data = dx.as<float>() + first * dx.size[1] * dx.size[2] * dx.pitch;
-  const int width = packetWidth(part, columns.groupChannels());
-  forWidth<4>(width, [&](auto w) {
-    constexpr int kWidth = decltype(w)::value;
-    forEachPixelGrid(part, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
-      Columns piece = columns;
-      piece.data += std::int64_t(grid.firstImage) * columns.height * columns.width * columns.pitch;
-      launchItems("col2im",
-                  dx.accumulates() ? col2imKernel<kWidth, true> : col2imKernel<kWidth, false>,
-                  items, stream, grid, piece, Inverse{strideH, strideW}, volume<float>(part));
+  part.data = v.as<S>() + first * v.size[1] * v.size[2] * v.pitch;
+  return part;
+}
+
+}  // namespace
+
+void col2im(const Columns<float>& columns, const View& dx, std::int64_t first, std::int64_t count,
+            std::int32_t strideH, std::int32_t strideW, cudaStream_t stream) {
+  forStorage(dx.dtype, [&](auto type) {
+    using S = decltype(type);
+    const View part = imagesOf<S>(dx, first, count);
+    // The columns are floats: four of them are 16 bytes, and so are their rows.
+    forWidth<4>(std::min(4, packetWidth(part, columns.groupChannels())), [&](auto w) {
+      constexpr int kWidth = decltype(w)::value;
+      forEachPixelGrid(part, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+        Columns<float> piece = columns;
+        piece.data +=
+            std::int64_t(grid.firstImage) * columns.height * columns.width * columns.pitch;
+        launchItems(
+            "col2im",
+            dx.accumulates() ? col2imKernel<kWidth, true, S> : col2imKernel<kWidth, false, S>,
+            items, stream, grid, piece, Inverse{strideH, strideW}, volume<S>(part));
+      });
     });
   });
 }
 
+template <class S>
 void flipFilters(const ops::GatherAxis& rows, const ops::GatherAxis& columns, const View& w,
-                 std::int64_t groups, float* filters, cudaStream_t stream) {
+                 std::int64_t groups, S* filters, cudaStream_t stream) {
   const auto narrow = [](std::int64_t v) { return static_cast<std::int32_t>(v); };
-  const FlipArguments a{w.as<float>(),
-                        filters,
-                        narrow(w.size[2]),
-                        narrow(w.size[3] / groups),
-                        narrow(groups),
-                        narrow(w.size[1]),
-                        narrow(rows.filterFirst),
-                        narrow(rows.filterStep),
-                        narrow(columns.filterFirst),
-                        narrow(columns.filterStep),
-                        narrow(columns.count)};
+  const FlipArguments<S> a{w.as<S>(),
+                           filters,
+                           narrow(w.size[2]),
+                           narrow(w.size[3] / groups),
+                           narrow(groups),
+                           narrow(w.size[1]),
+                           narrow(rows.filterFirst),
+                           narrow(rows.filterStep),
+                           narrow(columns.filterFirst),
+                           narrow(columns.filterStep),
+                           narrow(columns.count)};
   const Geometry g{dim3(static_cast<unsigned>(ceilDivide(a.groupFilters, kTransposeTile)),
                         static_cast<unsigned>(ceilDivide(a.groupChannels, kTransposeTile)),
                         static_cast<unsigned>(rows.count * columns.count * groups)),
                    dim3(kThreads), 0};
-  check(launch<kThreads>("flipFilters", flipKernel, g, stream, a), "launch of flipFilters");
+  check(launch<kThreads>("flipFilters", flipKernel<S>, g, stream, a), "launch of flipFilters");
 }
 
 void scatterPhase(const float* rows, std::int64_t height, std::int64_t width, const View& dx,
                   std::int64_t first, std::int64_t count, std::int32_t phaseH, std::int32_t phaseW,
                   std::int32_t strideH, std::int32_t strideW, cudaStream_t stream) {
-  View images = dx;
-  images.size[0] = count;
-  images.data = dx.as<float>() + first * dx.size[1] * dx.size[2] * dx.pitch;
-  View pixels = images;  // the grid runs over the pixels of the phase
-  pixels.size[1] = height;
-  pixels.size[2] = width;
   const auto channels = static_cast<std::int32_t>(dx.size[3]);
-  View dense = pixels;
-  dense.data = const_cast<float*>(rows);
-  dense.pitch = channels;
-  const int packet = std::min(packetWidth(images, channels), packetWidth(dense, channels));
-  forWidth<4>(packet, [&](auto w) {
-    constexpr int kWidth = decltype(w)::value;
-    forEachPixelGrid(pixels, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
-      const PhaseArguments a{rows + std::int64_t(grid.firstImage) * height * width * channels,
-                             volume<float>(images),
-                             channels,
-                             phaseH,
-                             phaseW,
-                             strideH,
-                             strideW};
-      launchItems(
-          "scatterPhase",
-          dx.accumulates() ? scatterPhaseKernel<kWidth, true> : scatterPhaseKernel<kWidth, false>,
-          items, stream, grid, a);
+  forStorage(dx.dtype, [&](auto type) {
+    using S = decltype(type);
+    const View images = imagesOf<S>(dx, first, count);
+    View pixels = images;  // the grid runs over the pixels of the phase
+    pixels.size[1] = height;
+    pixels.size[2] = width;
+    View dense = pixels;
+    dense.data = const_cast<float*>(rows);
+    dense.dtype = DType::Float32;
+    dense.pitch = channels;
+    const int packet = std::min(packetWidth(images, channels), packetWidth(dense, channels));
+    forWidth<4>(packet, [&](auto w) {
+      constexpr int kWidth = decltype(w)::value;
+      forEachPixelGrid(pixels, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+        const PhaseArguments<S> a{rows + std::int64_t(grid.firstImage) * height * width * channels,
+                                  volume<S>(images),
+                                  channels,
+                                  phaseH,
+                                  phaseW,
+                                  strideH,
+                                  strideW};
+        launchItems("scatterPhase",
+                    dx.accumulates() ? scatterPhaseKernel<kWidth, true, S>
+                                     : scatterPhaseKernel<kWidth, false, S>,
+                    items, stream, grid, a);
+      });
     });
   });
+}
+
+template <class S>
+void roundBias(const View& from, S* to, cudaStream_t stream) {
+  const auto filters = static_cast<std::int32_t>(from.size[0]);
+  launchItems("roundBias", roundBiasKernel<S>, filters, stream, filters,
+              static_cast<const float*>(from.as<float>()), to);
 }
 
 void biasGradient(const View& dy, const View& db, float* workspace, cudaStream_t stream) {
   const std::int64_t pixels = dy.pixels();
   const auto filters = static_cast<std::int32_t>(dy.channels());
-  const BiasArguments a{
-      dy.as<float>(), dy.pitch, pixels, filters,
-      static_cast<std::int32_t>(std::min<std::int64_t>(kBiasParts, ceilDivide(pixels, kBiasRows)))};
-  const Geometry g{dim3(static_cast<unsigned>(ceilDivide(filters, kBiasColumns)),
-                        static_cast<unsigned>(a.parts)),
-                   dim3(kThreads), 0};
-  check(launch<kThreads>("biasParts", biasPartsKernel, g, stream, a, workspace),
-        "launch of biasParts");
-  launchItems("biasTotal", biasTotalKernel, filters, stream, a,
+  const auto parts =
+      static_cast<std::int32_t>(std::min<std::int64_t>(kBiasParts, ceilDivide(pixels, kBiasRows)));
+  const Geometry g{
+      dim3(static_cast<unsigned>(ceilDivide(filters, kBiasColumns)), static_cast<unsigned>(parts)),
+      dim3(kThreads), 0};
+  forStorage(dy.dtype, [&](auto type) {
+    using S = decltype(type);
+    const BiasArguments<S> a{dy.as<S>(), dy.pitch, pixels, filters, parts};
+    check(launch<kThreads>("biasParts", biasPartsKernel<S>, g, stream, a, workspace),
+          "launch of biasParts");
+  });
+  launchItems("biasTotal", biasTotalKernel, filters, stream, filters, parts,
               static_cast<const float*>(workspace), db.as<float>(), db.accumulates());
 }
+
+// For the convolution's own file.
+#define STRIATE_COLUMNS(S)                                                                        \
+  template void im2col(const Columns<S>&, const View&, std::int64_t, std::int64_t, cudaStream_t); \
+  template void flipFilters(const ops::GatherAxis&, const ops::GatherAxis&, const View&,          \
+                            std::int64_t, S*, cudaStream_t);                                      \
+  template void roundBias(const View&, S*, cudaStream_t);
+STRIATE_COLUMNS(float)
+STRIATE_COLUMNS(BFloat16)
+STRIATE_COLUMNS(Float16)
+#undef STRIATE_COLUMNS
 
 }  // namespace striate::cuda

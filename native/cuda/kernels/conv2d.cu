@@ -6,6 +6,10 @@
 // phase where the stride is above 1; or col2im, a multiplication and a gather, where that moves fewer
 // bytes. Gradient by the filters: a multiplication over the same columns, added up over the chunks in
 // their order. Groups are one strided batch.
+//
+// Volumes and filters in 16 bits are multiplied as they are, with float32 sums; what is summed up after a
+// multiplication (columns that dx gathers, phases, dw) leaves it as float32. cuBLASLt takes the bias as its
+// output is stored, so it is rounded first.
 #include "ops/conv2d.h"
 
 #include "cuda/blas/blas.h"
@@ -22,8 +26,9 @@ namespace {
 
 std::int64_t rowsOf(const View& v, std::int64_t images) { return images * v.size[1] * v.size[2]; }
 
-float* imageAt(const View& v, std::int64_t image) {
-  return v.as<float>() + image * v.size[1] * v.size[2] * v.pitch;
+template <class S>
+S* imageAt(const View& v, std::int64_t image) {
+  return v.as<S>() + image * v.size[1] * v.size[2] * v.pitch;
 }
 
 std::int32_t narrow(std::int64_t v) { return static_cast<std::int32_t>(v); }
@@ -33,10 +38,11 @@ Epilogue epilogueOf(const Conv2d::Attributes& a, const View& b) {
   return b ? Epilogue::Bias : Epilogue::None;
 }
 
-Columns columnsOf(const GatherAxis& rows, const GatherAxis& columns, const View& target,
-                  std::int64_t channels, std::int64_t groups, float* data) {
-  return {data,
-          columnPitch(rows.count * columns.count, channels),
+template <class C>
+Columns<C> columnsOf(const GatherAxis& rows, const GatherAxis& columns, const View& target,
+                     std::int64_t channels, std::int64_t groups, void* data) {
+  return {static_cast<C*>(data),
+          columnPitch(rows.count * columns.count, channels, sizeof(C)),
           Axis(rows),
           Axis(columns),
           narrow(target.size[1]),
@@ -52,6 +58,7 @@ GatherAxis forwardColumns(const Conv2d::Attributes& a, const View& w) {
   return Conv2d::forwardAxis(w.size[1], a.strideW, a.padLeft, a.dilationW);
 }
 
+template <class S>
 void forward(const Call& call, const Conv2d::Attributes& a) {
   const View &x = call.views[0], &w = call.views[1], &b = call.views[2], &y = call.views[3];
   Context& context = call.context;
@@ -60,6 +67,8 @@ void forward(const Call& call, const Conv2d::Attributes& a) {
   const std::int64_t groups = a.groups, depth = s.taps * s.groupChannels;
 
   Multiplication g{};
+  g.input = g.output = x.dtype;
+  g.tf32 = a.tf32 != 0;
   g.n = s.groupFilters;
   g.k = depth;
   g.b = w.data;
@@ -71,17 +80,22 @@ void forward(const Call& call, const Conv2d::Attributes& a) {
   g.bStride = g.cStride = g.biasStride = s.groupFilters;
   g.epilogue = epilogueOf(a, b);
   g.bias = b ? b.data : nullptr;
-  const auto multiply = [&](const float* rows, std::int64_t pitch, std::int64_t first,
+  if constexpr (kIsHalf<S>)
+    if (b) {
+      roundBias(b, static_cast<S*>(parts.bias), context.stream);
+      g.bias = parts.bias;
+    }
+  const auto multiply = [&](const S* rows, std::int64_t pitch, std::int64_t first,
                             std::int64_t count) {
     g.m = rowsOf(y, count);
     g.a = rows;
     g.aPitch = pitch;
-    g.c = imageAt(y, first);
+    g.c = imageAt<S>(y, first);
     context.blas->multiply(g, parts.blas, context.stream);
   };
-  if (s.pointwise) return multiply(x.as<float>(), x.pitch, 0, x.size[0]);
-  const Columns columns =
-      columnsOf(forwardRows(a, w), forwardColumns(a, w), y, x.size[3], groups, parts.columns);
+  if (s.pointwise) return multiply(x.as<S>(), x.pitch, 0, x.size[0]);
+  const Columns<S> columns =
+      columnsOf<S>(forwardRows(a, w), forwardColumns(a, w), y, x.size[3], groups, parts.columns);
   for (std::int64_t first = 0; first < x.size[0]; first += parts.images) {
     const std::int64_t count = std::min(parts.images, x.size[0] - first);
     im2col(columns, x, first, count, context.stream);
@@ -90,13 +104,16 @@ void forward(const Call& call, const Conv2d::Attributes& a) {
 }
 
 // dy [rows, K] times the transpose of w [taps * C, K] gives the columns, which dx gathers.
+template <class S>
 void backwardDataByCol2im(const Call& call, const Conv2d::Attributes& a, const ConvShape& s,
                           const WorkspaceParts& parts) {
   const View &dy = call.views[0], &w = call.views[1], &dx = call.views[2];
   Context& context = call.context;
-  const Columns columns =
-      columnsOf(forwardRows(a, w), forwardColumns(a, w), dy, dx.size[3], a.groups, parts.columns);
+  const Columns<float> columns = columnsOf<float>(forwardRows(a, w), forwardColumns(a, w), dy,
+                                                  dx.size[3], a.groups, parts.columns);
   Multiplication g{};
+  g.input = dy.dtype;
+  g.tf32 = a.tf32 != 0;
   g.n = s.taps * s.groupChannels;
   g.k = s.groupFilters;
   g.aPitch = dy.pitch;
@@ -111,7 +128,7 @@ void backwardDataByCol2im(const Call& call, const Conv2d::Attributes& a, const C
   for (std::int64_t first = 0; first < dy.size[0]; first += parts.images) {
     const std::int64_t count = std::min(parts.images, dy.size[0] - first);
     g.m = rowsOf(dy, count);
-    g.a = imageAt(dy, first);
+    g.a = imageAt<S>(dy, first);
     context.blas->multiply(g, parts.blas, context.stream);
     col2im(columns, dx, first, count, a.strideH, a.strideW, context.stream);
   }
@@ -122,6 +139,7 @@ std::int64_t phaseExtent(std::int64_t extent, std::int64_t stride, std::int64_t 
   return phase < extent ? (extent - phase - 1) / stride + 1 : 0;
 }
 
+template <class S>
 void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a, const ConvShape& s,
                                   const WorkspaceParts& parts) {
   const View &dy = call.views[0], &w = call.views[1], &dx = call.views[2];
@@ -138,14 +156,19 @@ void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a,
       const GatherAxis axis =
           Conv2d::phaseAxis(w.size[1], a.strideW, a.padLeft, a.dilationW, phaseW);
       const std::int64_t taps = rows.count * axis.count;
-      if (taps > 0) flipFilters(rows, axis, w, a.groups, parts.filters, context.stream);
-      const Columns columns = columnsOf(rows, axis, target, dy.size[3], a.groups, parts.columns);
+      S* const filters = static_cast<S*>(parts.filters);
+      if (taps > 0) flipFilters(rows, axis, w, a.groups, filters, context.stream);
+      const Columns<S> columns =
+          columnsOf<S>(rows, axis, target, dy.size[3], a.groups, parts.columns);
       Multiplication g{};
+      g.input = dy.dtype;
+      g.output = phases ? DType::Float32 : dx.dtype;
+      g.tf32 = a.tf32 != 0;
       g.n = s.groupChannels;
       g.k = taps * s.groupFilters;
       g.a = columns.data;
       g.aPitch = columns.pitch;
-      g.b = parts.filters;
+      g.b = filters;
       g.bPitch = dx.size[3];
       g.cPitch = phases ? dx.size[3] : dx.pitch;
       g.beta = !phases && dx.accumulates() ? 1.0f : 0.0f;
@@ -155,7 +178,7 @@ void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a,
       for (std::int64_t first = 0; first < dx.size[0]; first += parts.images) {
         const std::int64_t count = std::min(parts.images, dx.size[0] - first);
         g.m = rowsOf(target, count);
-        g.c = phases ? parts.phase : imageAt(dx, first);
+        g.c = phases ? static_cast<void*>(parts.phase) : imageAt<S>(dx, first);
         if (taps > 0) {
           im2col(columns, dy, first, count, context.stream);
           context.blas->multiply(g, parts.blas, context.stream);
@@ -174,15 +197,18 @@ void backwardDataByFlippedFilters(const Call& call, const Conv2d::Attributes& a,
     }
 }
 
+template <class S>
 void backwardData(const Call& call, const Conv2d::Attributes& a) {
   const View &dy = call.views[0], &w = call.views[1], &dx = call.views[2];
   const ConvShape s(a, dx, w.size[0], w.size[1], dy);
   const WorkspaceParts parts(s, Conv2d::BackwardData, call.views[3], dx.size[0]);
   if (!s.pointwise) {
-    if (dataGradientByCol2im(s)) return backwardDataByCol2im(call, a, s, parts);
-    return backwardDataByFlippedFilters(call, a, s, parts);
+    if (dataGradientByCol2im(s)) return backwardDataByCol2im<S>(call, a, s, parts);
+    return backwardDataByFlippedFilters<S>(call, a, s, parts);
   }
   Multiplication g{};
+  g.input = g.output = dy.dtype;
+  g.tf32 = a.tf32 != 0;
   g.m = dx.pixels();
   g.n = s.groupChannels;
   g.k = s.groupFilters;
@@ -200,18 +226,21 @@ void backwardData(const Call& call, const Conv2d::Attributes& a) {
   call.context.blas->multiply(g, parts.blas, call.context.stream);
 }
 
+template <class S>
 void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
   const View &x = call.views[0], &dy = call.views[1], &dw = call.views[2], &db = call.views[3];
   Context& context = call.context;
   const ConvShape s(a, x, dw ? dw.size[0] : 0, dw ? dw.size[1] : 0, dy);
   const WorkspaceParts parts(s, Conv2d::BackwardFilter, call.views[4], x.size[0]);
-  const auto sumBias = [&] { biasGradient(dy, db, parts.bias, context.stream); };
+  const auto sumBias = [&] { biasGradient(dy, db, parts.biasSums, context.stream); };
   // Where one multiplication reads all of dy, its column sums come with it.
   const bool together =
       db && dw && !db.accumulates() && a.groups == 1 && (s.pointwise || parts.images >= x.size[0]);
   if (db && !together) sumBias();
   if (!dw) return;
   Multiplication g{};
+  g.input = dy.dtype;
+  g.tf32 = a.tf32 != 0;
   g.m = s.taps * s.groupChannels;
   g.n = s.groupFilters;
   g.transposeA = true;
@@ -222,12 +251,12 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
   g.batches = a.groups;
   g.aStride = g.m;
   g.bStride = g.cStride = s.groupFilters;
-  const auto multiply = [&](const float* rows, std::int64_t pitch, std::int64_t first,
+  const auto multiply = [&](const S* rows, std::int64_t pitch, std::int64_t first,
                             std::int64_t count) {
     g.k = rowsOf(dy, count);
     g.a = rows;
     g.aPitch = pitch;
-    g.b = imageAt(dy, first);
+    g.b = imageAt<S>(dy, first);
     g.columnSums = together ? db.data : nullptr;
     if (together && context.blas->tryMultiply(g, parts.blas, context.stream)) return;
     if (together) sumBias();
@@ -235,9 +264,9 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
     context.blas->multiply(g, parts.blas, context.stream);
     g.beta = 1;
   };
-  if (s.pointwise) return multiply(x.as<float>(), x.pitch, 0, x.size[0]);
-  const Columns columns =
-      columnsOf(forwardRows(a, dw), forwardColumns(a, dw), dy, x.size[3], a.groups, parts.columns);
+  if (s.pointwise) return multiply(x.as<S>(), x.pitch, 0, x.size[0]);
+  const Columns<S> columns = columnsOf<S>(forwardRows(a, dw), forwardColumns(a, dw), dy, x.size[3],
+                                          a.groups, parts.columns);
   for (std::int64_t first = 0; first < x.size[0]; first += parts.images) {
     const std::int64_t count = std::min(parts.images, x.size[0] - first);
     im2col(columns, x, first, count, context.stream);
@@ -259,14 +288,12 @@ void checkConvolution(int op, const void* attributes, const View* views) {
 
 void conv2d(const Call& call) {
   const auto& a = *static_cast<const Conv2d::Attributes*>(call.attributes);
-  switch (call.op) {
-    case Conv2d::Forward:
-      return forward(call, a);
-    case Conv2d::BackwardData:
-      return backwardData(call, a);
-    case Conv2d::BackwardFilter:
-      return backwardFilter(call, a);
-  }
+  forStorage(call.views[0].dtype, [&](auto type) {
+    using S = decltype(type);
+    if (call.op == Conv2d::Forward) return forward<S>(call, a);
+    if (call.op == Conv2d::BackwardData) return backwardData<S>(call, a);
+    backwardFilter<S>(call, a);
+  });
 }
 
 }  // namespace striate::cuda

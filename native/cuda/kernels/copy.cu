@@ -1,4 +1,5 @@
-// copy and fill; see ops/copy.h. Must move: x and y once each (fill: y); moves that.
+// copy and fill; see ops/copy.h. Must move: x and y once each (fill: y); moves that. Where x and y are stored
+// in different types a thread takes as many elements as make 16 bytes of the wider one.
 #include "ops/copy.h"
 
 #include "cuda/elementwise.h"
@@ -23,10 +24,18 @@ struct Constant : Stateless {
 void copy(const Call& call) {
   const auto& a = *static_cast<const ops::Copy::Attributes*>(call.attributes);
   const View* v = call.views;
-  if (call.op == ops::Copy::Forward)
-    map("copy", call.context.stream, Scale(a.alpha, a.beta), v[1], v[0]);
-  else
-    map("fill", call.context.stream, Constant(a.beta), v[0]);
+  const cudaStream_t stream = call.context.stream;
+  if (call.op == ops::Copy::Fill) return map("fill", stream, Constant(a.beta), v[0]);
+  const View &x = v[0], &y = v[1];
+  const Scale scale(a.alpha, a.beta);
+  if (x.dtype == y.dtype) return map("copy", stream, scale, y, x);
+  forStorage(isHalf(x.dtype) ? x.dtype : y.dtype, [&](auto type) {
+    using Half = decltype(type);
+    if (isHalf(x.dtype))
+      mapAs<Half, float>("copy", stream, scale, y, x);
+    else
+      mapAs<float, Half>("copy", stream, scale, y, x);
+  });
 }
 
 }  // namespace striate::cuda

@@ -1,7 +1,7 @@
 // The CUDA device's need for workspace, as native/cuda/conv_plan.h computes it. Reads lines of numbers,
 //
 //   op R S strideH strideW padTop padLeft padBottom padRight dilationH dilationW
-//   groups algorithm H W C P Q K
+//   groups algorithm H W C P Q K bytes
 //
 // and prints for each the fixed bytes and those of an image.
 #include <cstdio>
@@ -11,7 +11,7 @@
 int main() {
   using striate::View;
   using striate::ops::Conv2d;
-  long long v[19];
+  long long v[20];
   for (;;) {
     for (long long& number : v)
       if (std::scanf("%lld", &number) != 1) return 0;
@@ -28,6 +28,7 @@ int main() {
     a.algorithm = static_cast<int>(v[12]);
     View x, y;
     x.rank = y.rank = 4;
+    if (v[19] == 2) x.dtype = y.dtype = striate::DType::BFloat16;
     for (int i = 0; i < 3; ++i) {
       x.size[1 + i] = v[13 + i];
       y.size[1 + i] = v[16 + i];

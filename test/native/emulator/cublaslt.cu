@@ -8,6 +8,7 @@
 #include "cuda/blas/blas.h"
 #include "cuda/failure.h"
 #include "emulator/cublaslt.h"
+#include "ops/half.h"
 
 using namespace striate;
 using namespace striate::test;
@@ -232,16 +233,61 @@ void tf32() {
   Multiplication g{};
   g.m = 3, g.n = 1, g.k = 1, g.aPitch = g.bPitch = g.cPitch = 4, g.batches = 1;
   g.a = a, g.b = b, g.c = c;
-  Blas exact, rounding;
-  rounding.allowTf32(true);
-  exact.multiply(g, {}, nullptr);
+  Blas blas;
+  blas.multiply(g, {}, nullptr);
   const auto full = download(c, 12);
-  rounding.multiply(g, {}, nullptr);
+  g.tf32 = true;
+  blas.multiply(g, {}, nullptr);
   const auto rounded = download(c, 12);
   report("float32 keeps every bit", full[0] == x && full[4] == y && full[8] == z, std::to_string(full[0]));
   report("TF32 rounds to ten bits, ties to even",
          rounded[0] == 1.0f && rounded[4] == 1.0f + std::ldexp(1.0f, -9) && rounded[8] == z, std::to_string(rounded[4]));
   for (float* p : {a, b, c}) cudaFree(p);
+  reset();
+}
+
+// --- 16 bits ----------------------------------------------------------------------------------------------------
+
+// Two numbers of type S in the memory of one float.
+template <class S>
+float pair(float first, float second) {
+  const S values[2] = {fromFloat<S>(first), fromFloat<S>(second)};
+  float both;
+  std::memcpy(&both, values, 4);
+  return both;
+}
+template <class S>
+float firstOf(float both) {
+  S value;
+  std::memcpy(&value, &both, sizeof value);
+  return toFloat(value);
+}
+
+template <class S>
+void halves(DType type, const std::string& name, int bits) {
+  reset();
+  // [1, tiny] times [1, 1]: the sum has one bit more than S holds, and float32 keeps it.
+  const float tiny = std::ldexp(1.0f, -bits), sum = 1 + tiny, up = 1 + std::ldexp(1.0f, 1 - bits);
+  float* const a = upload({pair<S>(1, tiny), 0, 0, 0});
+  float* const b = upload({pair<S>(1, 1), 0, 0, 0});
+  float* const c = upload({pair<S>(0, 0), 0, 0, 0});
+  float* const bias = upload({pair<S>(tiny, 0), 0, 0, 0});
+  Multiplication g{};
+  g.m = g.n = 1, g.k = 2, g.aPitch = g.bPitch = g.cPitch = 2, g.batches = 1;
+  g.transposeB = true;
+  g.a = a, g.b = b, g.c = c;
+  g.input = type;
+  Blas blas;
+  blas.multiply(g, {}, nullptr);
+  report(name + ": float32 from 16 bits is not rounded", download(c, 1)[0] == sum, std::to_string(download(c, 1)[0]));
+  g.output = type;
+  blas.multiply(g, {}, nullptr);
+  report(name + ": the output is rounded, ties to even", firstOf<S>(download(c, 1)[0]) == 1, "");
+  g.epilogue = Epilogue::Bias;
+  g.bias = bias;
+  blas.multiply(g, {}, nullptr);
+  report(name + ": the bias is added before rounding", firstOf<S>(download(c, 1)[0]) == up, "");
+  for (float* p : {a, b, c, bias}) cudaFree(p);
   reset();
 }
 
@@ -287,10 +333,17 @@ struct Raw {
     return table().Matmul(handle, description, &alpha, pa, a, pb, b, &beta, pc, c, pc, c, &result.algorithm, workspace,
                           workspaceBytes, nullptr);
   }
-  lt::Status replace(void*& layout, std::uint64_t rows, std::uint64_t columns, std::int64_t ld) {
+  lt::Status replace(void*& layout, std::uint64_t rows, std::uint64_t columns, std::int64_t ld, int type = lt::kReal32) {
     table().MatrixLayoutDestroy(layout);
     layout = nullptr;
-    return table().MatrixLayoutCreate(&layout, lt::kReal32, rows, columns, ld);
+    return table().MatrixLayoutCreate(&layout, type, rows, columns, ld);
+  }
+  // The heuristic's answer for A, B and C of these types.
+  lt::Status chooseTypes(int typeA, int typeB, int typeC) {
+    replace(a, 8, 8, 8, typeA);
+    replace(b, 8, 8, 8, typeB);
+    replace(c, 8, 8, 8, typeC);
+    return choose();
   }
 };
 
@@ -352,6 +405,30 @@ void refusals() {
     void* l = nullptr;
     return table().MatrixLayoutCreate(&l, 77, 8, 8, 8);
   });
+  struct Types {
+    const char* what;
+    int a, b, c;
+    lt::Status expected;
+  };
+  for (const Types& t : {Types{"bfloat16 from bfloat16", lt::kRealB16, lt::kRealB16, lt::kRealB16, lt::kSuccess},
+                         Types{"float32 from bfloat16", lt::kRealB16, lt::kRealB16, lt::kReal32, lt::kSuccess},
+                         Types{"float16 from float16", lt::kReal16, lt::kReal16, lt::kReal16, lt::kSuccess},
+                         Types{"float32 from float16", lt::kReal16, lt::kReal16, lt::kReal32, lt::kSuccess},
+                         Types{"float16 from bfloat16", lt::kRealB16, lt::kRealB16, lt::kReal16, lt::kNotSupported},
+                         Types{"float16 times bfloat16", lt::kReal16, lt::kRealB16, lt::kReal32, lt::kNotSupported},
+                         Types{"float32 times bfloat16", lt::kReal32, lt::kRealB16, lt::kReal32, lt::kNotSupported},
+                         Types{"bfloat16 from float32", lt::kReal32, lt::kReal32, lt::kRealB16, lt::kNotSupported}})
+    refuses(t.what, t.expected, [&](Raw& r) { return r.chooseTypes(t.a, t.b, t.c); });
+  refuses("TF32 of 16-bit factors", lt::kNotSupported, [](Raw& r) {
+    table().MatmulDescDestroy(r.description);
+    table().MatmulDescCreate(&r.description, lt::kComputeTf32, lt::kReal32);
+    return r.chooseTypes(lt::kRealB16, lt::kRealB16, lt::kRealB16);
+  });
+  refuses("a bias of another type than the output", lt::kNotSupported, [](Raw& r) {
+    const std::int32_t type = lt::kReal32;
+    table().MatmulDescSetAttribute(r.description, lt::kDescBiasDataType, &type, sizeof type);
+    return r.chooseTypes(lt::kRealB16, lt::kRealB16, lt::kRealB16);
+  });
   refuses("a bias epilogue without a bias", lt::kInvalidValue, [](Raw& r) {
     const std::uint32_t epilogue = lt::kEpilogueBias;
     table().MatmulDescSetAttribute(r.description, lt::kDescEpilogue, &epilogue, sizeof epilogue);
@@ -404,6 +481,8 @@ int main() {
     products(blas);
     findings(blas);
     tf32();
+    halves<BFloat16>(DType::BFloat16, "bfloat16", 8);
+    halves<Float16>(DType::Float16, "float16", 11);
     refusals();
     failures(blas);
   }
