@@ -121,6 +121,18 @@ describe('precision', () => {
       }
   });
 
+  it('tf32 is an attribute of the convolutions, and changes nothing else', () => {
+    const full = compileTraining(lenet(), recipe);
+    const tf32 = compileTraining(lenet(), { ...recipe, precision: 'tf32' });
+    const marked = tf32.instructions.map((i) =>
+      i.op.startsWith('conv2d') ? { ...i, attributes: { ...i.attributes, tf32: 0 } } : i,
+    );
+    expect(marked).to.deep.equal(full.instructions);
+    expect(tf32.buffers).to.deep.equal(full.buffers);
+    for (const { op, attributes } of tf32.instructions)
+      if (op.startsWith('conv2d')) expect(attributes.tf32).to.equal(1);
+  });
+
   it('a kind of device that does not compute so refuses, and says what to use', () => {
     const able: Record<'cpu' | 'cuda', Precision[]> = {
       cpu: ['float32', 'float64'],
