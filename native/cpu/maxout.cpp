@@ -38,36 +38,49 @@ STRIATE_HD void forEachGroupRun(ThreadPool& threads, const View& x, const View& 
   });
 }
 
+// The largest of each of `count` groups and its place. Places are 32 bits wide here: the compiler
+// vectorises no loop that mixes them with bytes.
+template <int Pieces, class T>
+STRIATE_HD void largest(const T* from, std::int64_t pieces, std::int64_t count, T* best,
+                        std::int32_t* places) {
+  const std::int64_t k = Pieces > 0 ? Pieces : pieces;
+  STRIATE_LANES
+  for (std::int64_t j = 0; j < count; ++j) {
+    T value = from[j * k];
+    std::int32_t place = 0;
+#pragma GCC unroll 4
+    for (std::int64_t i = 1; i < k; ++i) {
+      const T other = from[j * k + i];
+      // Maxout::wins, as selections.
+      const T kept = other <= value ? value : other;
+      const std::int32_t its = other <= value ? place : std::int32_t(i);
+      place = value == value ? its : place;
+      value = value == value ? kept : value;
+    }
+    best[j] = value;
+    places[j] = place;
+  }
+}
+
 template <class T>
 STRIATE_HD void forward(ThreadPool& threads, int pieces, const View& x, const View& y,
                         std::uint8_t* switches) {
+  constexpr std::int64_t kBlock = 256;
   forPieces(pieces, [&](auto constant) {
-    const std::int64_t k = constant.value > 0 ? constant.value : pieces;
     forEachGroupRun(threads, x, y, [&](std::int64_t pixel, std::int64_t c, std::int64_t count) {
-      const T* from = at<T>(x, pixel, c * k);
+      const T* from = at<T>(x, pixel, c * pieces);
       T* to = at<T>(y, pixel, c);
-      const auto best = [&](std::int64_t j, std::int32_t& winner) {
-        T value = from[j * k];
-        winner = 0;
-        for (std::int64_t i = 1; i < k; ++i) {
-          const T other = from[j * k + i];
-          const bool wins = Maxout::wins(other, value);
-          value = wins ? other : value;
-          winner = wins ? std::int32_t(i) : winner;
-        }
-        return value;
-      };
-      std::int32_t winner;
-      if (y.accumulates()) {
-        for (std::int64_t j = 0; j < count; ++j) to[j] += best(j, winner);
-      } else if (switches == nullptr) {
-        for (std::int64_t j = 0; j < count; ++j) to[j] = best(j, winner);
-      } else {
-        std::uint8_t* index = switches + pixel * y.channels() + c;
-        for (std::int64_t j = 0; j < count; ++j) {
-          to[j] = best(j, winner);
-          index[j] = std::uint8_t(winner);
-        }
+      const std::int64_t first = pixel * y.channels() + c;
+      for (std::int64_t j = 0; j < count; j += kBlock) {
+        const std::int64_t n = smaller(kBlock, count - j);
+        T best[kBlock];
+        std::int32_t places[kBlock];
+        largest<constant.value>(from + j * pieces, pieces, n, best, places);
+        choose(y.accumulates(), [&](auto add) {
+          for (std::int64_t i = 0; i < n; ++i) put<add.value>(to[j + i], best[i]);
+        });
+        if (switches != nullptr)
+          for (std::int64_t i = 0; i < n; ++i) switches[first + j + i] = std::uint8_t(places[i]);
       }
     });
   });

@@ -146,7 +146,9 @@ struct Activation {
   }
   template <class T>
   STRIATE_HD static T within(T x, T size) {
-    return x < -size ? -size : x > size ? size : x;
+    // Two steps: GCC 12 does not vectorise nested ones before an exponential.
+    const T high = x > size ? size : x;
+    return high < -size ? -size : high;
   }
   template <class T>
   STRIATE_HD static T sizeBelow(T x, T most) {
