@@ -87,7 +87,8 @@ describe('the architecture grammar', () => {
     const text =
       'INPUT 224x224x3 -> CONV 11x11 96 stride 4 pad 2x3 groups 3 nobias fit crop -> BN -> ' +
       'POOL avg 3x3 stride 2 pad 1 fit pad -> DROPOUT 0.25 -> CONV 3x1 8 valid dilation 2x1 -> ' +
-      'POOL l2 3x3 stride 1 pad 1 -> POOL avg global -> FC 5 nobias';
+      'POOL l2 3x3 stride 1 pad 1 -> NORM -> NORM 3 within alpha 0.01 beta 0.5 k 2 undivided -> ' +
+      'POOL avg global -> FC 5 nobias';
     const net = architecture(text);
     expect(net.nodes[1]!.layer!.options).to.deep.include({
       filters: 96,
@@ -246,7 +247,15 @@ function randomTree(random: (below: number) => number): Architecture {
       case 3:
         return term('DROPOUT', { count: random(100) / 100 });
       case 4:
-        return term('BN', {});
+        return chance(50)
+          ? term('BN', {})
+          : term('NORM', {
+              ...(chance(50) ? { count: 1 + random(9) } : {}),
+              ...(chance(30) ? { within: true } : {}),
+              ...(chance(50) ? { alpha: random(100) / 100 } : {}),
+              ...(chance(30) ? { k: 1 + random(3) } : {}),
+              ...(chance(30) ? { undivided: true } : {}),
+            });
       default:
         return term('RELU', {});
     }

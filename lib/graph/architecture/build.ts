@@ -41,7 +41,9 @@ const mostLayers = 10_000;
  *
  * Layers: `CONV 3x3 32` (filter size, filters; `stride 2`, `pad 1`, `valid`, `dilation 2`, `groups 2`,
  * `nobias`, `fit crop`; padded to keep the size unless told otherwise), `POOL` (2x2 maximum, stride 2;
- * `POOL avg 3x3 stride 2`, `POOL l2`, `POOL global`, `POOL avg global`), `FC 10`, `RELU`, `BN`, `DROPOUT 0.5`. A group `[...]*2`
+ * `POOL avg 3x3 stride 2`, `POOL l2`, `POOL global`, `POOL avg global`), `FC 10`, `RELU`, `BN`, `NORM 5`
+ * (local response normalisation; `within`, `alpha 0.001`, `beta 0.5`, `k 2`, `undivided`), `DROPOUT 0.5`.
+ * A group `[...]*2`
  * stands as often as said, also 0 times, and may hold groups; `*N` takes its number from the options
  * or from `with N=2` at the end; `POOL?` may be switched off by `with POOL?=no`.
  *

@@ -7,6 +7,7 @@ import {
   globalAvgPool2d,
   globalMaxPool2d,
   l2Pool2d,
+  localResponseNorm,
   maxPool2d,
   relu,
 } from '../../layers/index.js';
@@ -177,6 +178,39 @@ const dropping = word(
   ({ kind, options }) => (kind === 'dropout' ? { count: options.rate as number } : undefined),
 );
 
+/** Local response normalisation over five channels, as Caffe and PyTorch have it unless words say otherwise. */
+const responseNorm = word(
+  {
+    count: 'whole',
+    within: 'flag',
+    alpha: 'real',
+    beta: 'real',
+    k: 'real',
+    undivided: 'flag',
+  },
+  ({ count = 5, within, undivided, ...rest }) =>
+    localResponseNorm({
+      size: Number(count),
+      ...(within === true ? { region: 'within' } : {}),
+      ...(undivided === true ? { divideAlpha: false } : {}),
+      ...rest,
+    }),
+  ({ kind, options }) => {
+    if (kind !== 'localResponseNorm') return undefined;
+    const { size, region, alpha, beta, k, divideAlpha } = options as Options;
+    // The grammar has no powers of ten.
+    if ([alpha, beta, k].some((value) => String(value).includes('e'))) return undefined;
+    return {
+      count: size === 5 ? undefined : size,
+      within: region === 'within' ? true : undefined,
+      alpha: alpha === 1e-4 ? undefined : alpha,
+      beta: beta === 0.75 ? undefined : beta,
+      k: k === 1 ? undefined : k,
+      undivided: divideAlpha === false ? true : undefined,
+    } as TermValues;
+  },
+);
+
 /** The words of the grammar. */
 export const words: Readonly<Record<string, WordRule>> = {
   CONV: convolution,
@@ -184,5 +218,6 @@ export const words: Readonly<Record<string, WordRule>> = {
   FC: fullyConnected,
   RELU: plain(relu),
   BN: plain(batchNorm),
+  NORM: responseNorm,
   DROPOUT: dropping,
 };
