@@ -90,7 +90,8 @@ describe('the architecture grammar', () => {
     const text =
       'INPUT 224x224x3 -> CONV 11x11 96 stride 4 pad 2x3 groups 3 nobias fit crop -> BN -> ' +
       'POOL avg 3x3 stride 2 pad 1 fit pad -> DROPOUT 0.25 -> CONV 3x1 8 valid dilation 2x1 -> ' +
-      'POOL l2 3x3 stride 1 pad 1 -> POOL avg global -> FC 5 nobias';
+      'POOL l2 3x3 stride 1 pad 1 -> NORM -> NORM 3 within alpha 0.01 beta 0.5 k 2 undivided -> ' +
+      'POOL avg global -> FC 5 nobias';
     const net = architecture(text);
     expect(net.nodes[1]!.layer!.options).to.deep.include({
       filters: 96,
@@ -308,6 +309,7 @@ function randomTree(random: (below: number) => number): Architecture {
       case 3:
         return term('DROPOUT', { count: random(100) / 100 });
       case 4:
+<<<<<<< HEAD
         return term('BN', {});
       case 5:
         return term(plainWords[random(plainWords.length)]!, {});
@@ -327,6 +329,17 @@ function randomTree(random: (below: number) => number): Architecture {
         return chance(50)
           ? term('GELU', chance(50) ? { tanh: true } : {})
           : term('MAXOUT', chance(80) ? { count: 1 + random(3) } : {});
+=======
+        return chance(50)
+          ? term('BN', {})
+          : term('NORM', {
+              ...(chance(50) ? { count: 1 + random(9) } : {}),
+              ...(chance(30) ? { within: true } : {}),
+              ...(chance(50) ? { alpha: random(100) / 100 } : {}),
+              ...(chance(30) ? { k: 1 + random(3) } : {}),
+              ...(chance(30) ? { undivided: true } : {}),
+            });
+>>>>>>> norm
       default:
         return term('RELU', {});
     }

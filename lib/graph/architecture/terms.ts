@@ -11,8 +11,12 @@ import {
   hardSigmoid,
   hardSwish,
   l2Pool2d,
+<<<<<<< HEAD
   leakyRelu,
   maxout,
+=======
+  localResponseNorm,
+>>>>>>> norm
   maxPool2d,
   prelu,
   relu,
@@ -195,6 +199,7 @@ const dropping = word(
   ({ kind, options }) => (kind === 'dropout' ? { count: options.rate as number } : undefined),
 );
 
+<<<<<<< HEAD
 /** One number as an option, `LEAKYRELU 0.2`, left out where it is the usual one. */
 function withNumber(option: string, usual: number, make: (given: object) => Layer): WordRule {
   const { kind } = make({});
@@ -244,16 +249,50 @@ const parametric = word(
     return {
       count: init === 0.25 ? undefined : init,
       shared: shared === true ? true : undefined,
+=======
+/** Local response normalisation over five channels, as Caffe and PyTorch have it unless words say otherwise. */
+const responseNorm = word(
+  {
+    count: 'whole',
+    within: 'flag',
+    alpha: 'real',
+    beta: 'real',
+    k: 'real',
+    undivided: 'flag',
+  },
+  ({ count = 5, within, undivided, ...rest }) =>
+    localResponseNorm({
+      size: Number(count),
+      ...(within === true ? { region: 'within' } : {}),
+      ...(undivided === true ? { divideAlpha: false } : {}),
+      ...rest,
+    }),
+  ({ kind, options }) => {
+    if (kind !== 'localResponseNorm') return undefined;
+    const { size, region, alpha, beta, k, divideAlpha } = options as Options;
+    // The grammar has no powers of ten.
+    if ([alpha, beta, k].some((value) => String(value).includes('e'))) return undefined;
+    return {
+      count: size === 5 ? undefined : size,
+      within: region === 'within' ? true : undefined,
+      alpha: alpha === 1e-4 ? undefined : alpha,
+      beta: beta === 0.75 ? undefined : beta,
+      k: k === 1 ? undefined : k,
+      undivided: divideAlpha === false ? true : undefined,
+>>>>>>> norm
     } as TermValues;
   },
 );
 
+<<<<<<< HEAD
 const largestOf = word(
   { count: 'whole' },
   ({ count = 2 }) => maxout({ pieces: Number(count) }),
   ({ kind, options }) => (kind === 'maxout' ? { count: options.pieces as number } : undefined),
 );
 
+=======
+>>>>>>> norm
 /** The words of the grammar. */
 export const words: Readonly<Record<string, WordRule>> = {
   CONV: convolution,
@@ -273,5 +312,6 @@ export const words: Readonly<Record<string, WordRule>> = {
   HARDSIGMOID: plain(hardSigmoid),
   MAXOUT: largestOf,
   BN: plain(batchNorm),
+  NORM: responseNorm,
   DROPOUT: dropping,
 };
