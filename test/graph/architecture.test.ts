@@ -17,6 +17,7 @@ import {
   leakyRelu,
   maxPool2d,
   network,
+  pad2d,
   prelu,
   relu,
   sequential,
@@ -104,6 +105,36 @@ describe('the architecture grammar', () => {
     });
     expect(printArchitecture(parseArchitecture(text))).to.equal(text);
     expect(architecture(printNetwork(net)).toJSON()).to.deep.equal(net.toJSON());
+  });
+
+  it('knows the layers that change height and width', () => {
+    const text =
+      'INPUT 16x16x6 -> LOCAL 3x3 4 stride 2 pad 1 nobias fit crop -> DWCONV 3x3 2 valid dilation 2 -> ' +
+      'TCONV 2x4 8 stride 2x4 groups 4 -> PAD 0x3 reflect -> PAD 1x1 -> UPSAMPLE 2x3 bilinear -> ' +
+      'UPSAMPLE 2x2 aligned -> UPSAMPLE 1x2 -> PAD 1x2 replicate -> DWCONV 5x5 1 -> LOCAL 3x3 2 valid';
+    const net = architecture(text);
+    expect(net.nodes.map(({ shape }) => shape.join('x'))).to.deep.equal([
+      '16x16x6',
+      '8x8x4',
+      '4x4x8',
+      '8x16x8',
+      '8x22x8',
+      '10x24x8',
+      '20x72x8',
+      '40x144x8',
+      '40x288x8',
+      '42x292x8',
+      '42x292x8',
+      '40x290x2',
+    ]);
+    expect(printArchitecture(parseArchitecture(text))).to.equal(text);
+    expect(architecture(printNetwork(net)).toJSON()).to.deep.equal(net.toJSON());
+    const bare = architecture('INPUT 8x8x2 -> LOCAL -> DWCONV -> TCONV -> PAD -> UPSAMPLE');
+    expect(printNetwork(bare)).to.equal(
+      'INPUT 8x8x2 -> LOCAL 3x3 32 -> DWCONV 3x3 1 -> TCONV 3x3 32 -> PAD 1x1 -> UPSAMPLE 2x2',
+    );
+    const outside = sequential([4, 4, 1], [pad2d({ padding: { top: 1 } })]);
+    expect(() => printNetwork(outside)).to.throw(/no words for pad1/);
   });
 
   const wrong: [text: string, position: number, message: RegExp, remedy: RegExp][] = [

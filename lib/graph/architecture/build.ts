@@ -43,6 +43,8 @@ const mostLayers = 10_000;
  * `nobias`, `fit crop`; padded to keep the size unless told otherwise), `POOL` (2x2 maximum, stride 2;
 <<<<<<< HEAD
  * `POOL avg 3x3 stride 2`, `POOL l2`, `POOL global`, `POOL avg global`), `FC 10`, `BN`, `DROPOUT 0.5`.
+ * Likewise `DWCONV 3x3 1` (depthwise; filters a channel), `TCONV 3x3 32` (transposed), `LOCAL 3x3 32` (locally
+ * connected), `PAD 1x1` (`reflect`, `replicate`), `UPSAMPLE 2x2` (`bilinear`, `aligned`).
  * Activations: `RELU`, `RELU6`, `LEAKYRELU 0.01` (slope), `PRELU 0.25 shared`, `ELU 1`, `SIGMOID`, `TANH`,
  * `SOFTPLUS beta 1 threshold 20`, `SILU`, `GELU` (`GELU tanh`), `HARDSWISH`, `HARDSIGMOID`, and `MAXOUT 2`
  * (pieces); numbers may be left out for these. A group `[...]*2` stands as often as said, also 0 times, and

@@ -2,7 +2,9 @@ import {
   avgPool2d,
   batchNorm,
   conv2d,
+  convTranspose2d,
   dense,
+  depthwiseConv2d,
   dropout,
   elu,
   gelu,
@@ -13,11 +15,13 @@ import {
   l2Pool2d,
 <<<<<<< HEAD
   leakyRelu,
+  locallyConnected2d,
   maxout,
 =======
   localResponseNorm,
 >>>>>>> norm
   maxPool2d,
+  pad2d,
   prelu,
   relu,
   relu6,
@@ -25,6 +29,7 @@ import {
   silu,
   softplus,
   tanh,
+  upsample2d,
 } from '../../layers/index.js';
 import type { Layer } from '../layer.js';
 import type { Sides } from '../shape.js';
@@ -135,6 +140,104 @@ const convolution = word(
       groups: groups === 1 ? undefined : groups,
       nobias: bias === false ? true : undefined,
       fit,
+    } as TermValues;
+  },
+);
+
+/** Filters that slide like those of `CONV`, padded to keep the size; `usual` is the count left out. */
+function sliding(
+  kind: string,
+  counted: string,
+  more: WordRule['values'],
+  make: (options: object) => Layer,
+  usual: (defaults: TermDefaults) => number,
+): WordRule {
+  return word(
+    { size: 'pair', count: 'whole', stride: 'pair', pad: 'pair', valid: 'flag', ...more },
+    ({ size = [3, 3], count, pad, valid, nobias, ...rest }, defaults) =>
+      make({
+        [counted]: count ?? usual(defaults),
+        size,
+        padding: pad ?? (valid === true ? 'valid' : 'same'),
+        ...(nobias === true ? { bias: false } : {}),
+        ...rest,
+      }),
+    (layer) => {
+      if (layer.kind !== kind) return undefined;
+      const options = layer.options as Options;
+      return {
+        size: options.size,
+        count: options[counted],
+        stride: unlessOne(options.stride),
+        ...paddingWords(options.padding, 'same'),
+        ...('dilation' in more ? { dilation: unlessOne(options.dilation) } : {}),
+        ...('groups' in more && options.groups !== 1 ? { groups: options.groups } : {}),
+        nobias: options.bias === false ? true : undefined,
+        ...('fit' in more ? { fit: options.fit } : {}),
+      } as TermValues;
+    },
+  );
+}
+
+const windowFit = ['crop', 'pad'] as const;
+
+const depthwise = sliding(
+  'depthwiseConv2d',
+  'multiplier',
+  { dilation: 'pair', nobias: 'flag', fit: windowFit },
+  (options) => depthwiseConv2d(options as Parameters<typeof depthwiseConv2d>[0]),
+  () => 1,
+);
+
+const transposed = sliding(
+  'convTranspose2d',
+  'filters',
+  { dilation: 'pair', groups: 'whole', nobias: 'flag' },
+  (options) => convTranspose2d(options as Parameters<typeof convTranspose2d>[0]),
+  ({ filters }) => filters,
+);
+
+const local = sliding(
+  'locallyConnected2d',
+  'filters',
+  { nobias: 'flag', fit: windowFit },
+  (options) => locallyConnected2d(options as Parameters<typeof locallyConnected2d>[0]),
+  ({ filters }) => filters,
+);
+
+const padded = word(
+  { size: 'pair', reflect: 'flag', replicate: 'flag' },
+  ({ size = [1, 1], reflect, replicate }) =>
+    pad2d({
+      padding: size as [number, number],
+      mode: reflect === true ? 'reflect' : replicate === true ? 'replicate' : 'constant',
+    }),
+  ({ kind, options }) => {
+    if (kind !== 'pad2d') return undefined;
+    const { padding, mode } = options as Options & { padding: Sides };
+    return {
+      size: [padding.top, padding.left],
+      reflect: mode === 'reflect' ? true : undefined,
+      replicate: mode === 'replicate' ? true : undefined,
+    } as TermValues;
+  },
+);
+
+const enlarged = word(
+  { size: 'pair', bilinear: 'flag', aligned: 'flag' },
+  ({ size = [2, 2], bilinear, aligned }) =>
+    upsample2d({
+      scale: size as [number, number],
+      mode: bilinear === true || aligned === true ? 'bilinear' : 'nearest',
+      alignCorners: aligned === true,
+    }),
+  ({ kind, options }) => {
+    if (kind !== 'upsample2d') return undefined;
+    const { scale, mode, alignCorners } = options as Options;
+    return {
+      size: scale,
+      bilinear: mode === 'bilinear' && alignCorners === false ? true : undefined,
+      aligned: alignCorners === true ? true : undefined,
     } as TermValues;
   },
 );
@@ -296,7 +399,12 @@ const largestOf = word(
 /** The words of the grammar. */
 export const words: Readonly<Record<string, WordRule>> = {
   CONV: convolution,
+  DWCONV: depthwise,
+  TCONV: transposed,
+  LOCAL: local,
   POOL: pooling,
+  PAD: padded,
+  UPSAMPLE: enlarged,
   FC: fullyConnected,
   RELU: plain(relu),
   RELU6: plain(relu6),
