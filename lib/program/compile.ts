@@ -7,7 +7,6 @@ import { checkFinite } from './check-finite.js';
 import { copy } from './copy.js';
 import { differentiate, type Seed } from './differentiate.js';
 import { fuseConvRelu, placeConcats, runInPlace } from './fuse.js';
-import { unscaleGradients } from './loss-scale.js';
 import { lower, type InputDType, type LoweredNetwork, type NetworkDescription } from './lower.js';
 import { requirePrecision, requireRuns, type Precision } from './precision.js';
 import { defaultPreprocess, type Preprocess } from './preprocess.js';
@@ -309,11 +308,7 @@ function emitUpdate(
   const place = { layer: 'optimizer', phase: 'update' as const };
   const gradients = slabs.trained('gradients');
   const [loss, ...auxiliary] = losses;
-  if (builder.scaled) {
-    const target = { tensor: gradients, access: 'accumulate' } as const;
-    builder.emit(unscaleGradients, { reserved: 0 }, { gradients: target }, place);
-    if (loss) builder.emit(checkFinite, { reserved: 0 }, { loss }, place);
-  } else builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
+  builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, place);
   for (const tensor of auxiliary)
     builder.emit(checkFinite, { reserved: 0 }, { gradients: tensor, loss: undefined }, place);
   const { rows, bytes } = segmentTable(layout, (name) => optimizer.settingsOf(name));

@@ -29,12 +29,7 @@ import { initialValues } from './initial.js';
 import type { Metrics } from './metrics.js';
 import { Mutex } from './mutex.js';
 import { Predictor } from './predictor.js';
-import {
-  compileSettings,
-  likelyType,
-  Programs,
-  type ProgramSettings,
-} from './programs.js';
+import { compileSettings, likelyType, Programs, type ProgramSettings } from './programs.js';
 import { deviceFor, endsOf } from './setup.js';
 import { Slabs } from './slabs.js';
 import { TargetRules } from './targets.js';

@@ -51,11 +51,13 @@ STRIATE_HD float toFloat(Float16 value) {
   return __half2float(__ushort_as_half(value.bits));
 #else
   const std::uint32_t sign = (value.bits & 0x8000u) << 16, rest = value.bits & 0x7fffu;
-  // Infinite and NaN keep their fraction under the largest exponent; everything else is scaled by
-  // 2^112, which is exact and makes subnormal numbers normal.
+  // Infinite and NaN keep their fraction under the largest exponent; subnormal numbers are multiples of
+  // 2^-24, read without float32's own subnormal ones, which a thread may flush to zero.
   const std::uint32_t wide = rest << 13;
   if (rest >= 0x7c00u) return detail::floatOf(sign | 0x7f800000u | wide);
-  return detail::floatOf(sign | detail::bitsOf(detail::floatOf(wide) * 0x1p112f));
+  if (rest < 0x0400u)
+    return detail::floatOf(sign | detail::bitsOf(static_cast<float>(rest) * 0x1p-24f));
+  return detail::floatOf(sign | (wide + 0x38000000u));
 #endif
 }
 

@@ -64,6 +64,53 @@ describe('faults of the emulated card', function () {
     expect(await failure(setUp)).to.equal(undefined);
   });
 
+  it('any allocation of a batch change fails: a typed error, the trainer is as it was, the next try works', async () => {
+    await using d = await device('cuda:emulated');
+    let failures = 0;
+    for (let n = 1; n < 100; ++n) {
+      await using trainer = await trainerOn(d, lenet(), { batch: 2 });
+      await trainer.step(batch!);
+      const parameters = await trainer.parametersSha256();
+      const before = card.counts();
+      card.fail('allocation', n);
+      const error = await failure(() => trainer.step(smaller!));
+      card.fail('allocation', 0);
+      if (error === undefined) break;
+      failures += 1;
+      expect(error.code, `allocation ${n}: ${error.message}`).to.equal('OUT_OF_DEVICE_MEMORY');
+      const { blocks, pinnedBlocks } = card.counts();
+      expect([blocks, pinnedBlocks], `allocation ${n}`).to.deep.equal([
+        before.blocks,
+        before.pinnedBlocks,
+      ]);
+      expect(await trainer.parametersSha256(), `allocation ${n}`).to.equal(parameters);
+    }
+    // Pinned memory for what a run returns, and the graph.
+    expect(failures).to.be.within(1, 98);
+    await using trainer = await trainerOn(d, lenet(), { batch: 2 });
+    await trainer.step(batch!);
+    expect(await failure(() => trainer.step(smaller!))).to.equal(undefined);
+  });
+
+  it('any launch of a batch change fails: nothing was changed, the device is usable', async () => {
+    await using d = await device('cuda:emulated');
+    let n = 1;
+    for (; n < 100; ++n) {
+      await using trainer = await trainerOn(d, lenet(), { batch: 2 });
+      await trainer.step(batch!);
+      const before = await trainer.parametersSha256();
+      card.fail('launch', n);
+      const error = await failure(() => trainer.step(smaller!));
+      card.fail('launch', 0);
+      if (error === undefined) break;
+      expect(error.code, `launch ${n}: ${error.message}`).to.equal('DEVICE_ERROR');
+      expect(await trainer.parametersSha256(), `launch ${n}`).to.equal(before);
+      const y = await d.ops.relu(await d.tensor(Float32Array.of(-1, 2), [2]));
+      expect(Array.from(await y.read())).to.deep.equal([0, 2]);
+    }
+    expect(n).to.be.within(20, 99);
+  });
+
   it('any launch of a step fails: the program is unusable, the device is not, nothing was changed', async () => {
     await using d = await device('cuda:emulated');
     let n = 1;

@@ -46,7 +46,7 @@ describe('16-bit storage on cuda:emulated', function () {
             { x: { ...given.x!, dtype: from, contents: x }, y: { ...given.y!, dtype: to } },
           );
           const expected = stored(to, x);
-          if (!Array.from(y!).every((value, i) => Object.is(value + 0, expected[i]! + 0)))
+          if (!Array.from(y!).every((value, i) => Object.is(value, expected[i])))
             wrong.push(c.name);
         }
         expectNone(wrong);

@@ -1,6 +1,6 @@
 // The layers of VGG-16 and ResNet-50 as calls of ops, for measuring what their kernels move.
 import { elements } from '../ops/cases.js';
-import { withWorkspace, type Given } from '../ops/run.js';
+import { nativeOps, withWorkspace, type Given } from '../ops/run.js';
 
 export const batch = 2;
 /**
@@ -221,6 +221,28 @@ function around(network: string, parameters: number): Work[] {
     work(`${network} sum`, 'reduce', { kind: 0 }, { x: reads(slab), y: writes([]) }),
     work(`${network} fill`, 'fill', { beta: 1 }, { y: writes(slab) }),
   ];
+}
+
+/**
+ * The calls with volumes of float32 in bfloat16; what an op keeps in full stays float32. Those without a
+ * volume are left out, and those whose channels make no whole sectors of 32 bytes.
+ */
+export function inBFloat16(works: readonly Work[]): Work[] {
+  return works.flatMap(({ layer, op, attributes, given, threeChannels }) => {
+    const volumes = nativeOps
+      .get(op)!
+      .operands.filter(
+        ({ element }) => element === 'storage' || (op === 'copy' && element === 'other'),
+      )
+      .map(({ name }) => name)
+      .filter((name) => given[name] !== undefined);
+    if (volumes.length === 0 || volumes.some((name) => given[name]!.shape.at(-1)! % 16 !== 0))
+      return [];
+    const { workspace: _, ...changed } = given;
+    for (const name of volumes) changed[name] = { ...changed[name]!, dtype: 'bfloat16' };
+    const operands = withWorkspace(op, attributes, changed, 'float32', 'cuda');
+    return [{ layer: `${layer} bfloat16`, op, attributes, given: operands, threeChannels }];
+  });
 }
 
 /** VGG-16 (arXiv:1409.1556, configuration D). */

@@ -50,7 +50,8 @@ describe('CUDA sources', () => {
       for (const [head] of text.matchAll(/__global__\s+void[\s\S]*?\(/g))
         if (!/^__global__\s+void\s+__launch_bounds__\($/.test(head)) wrong.push(`${file}: ${head}`);
       for (const [, bound] of text.matchAll(/__launch_bounds__\(([^)]*)\)/g))
-        if (!/^kThreads(, k(Few)?Blocks)?$/.test(bound!)) wrong.push(`${file}: a bound of ${bound!}`);
+        if (!/^kThreads(, k(Few)?Blocks)?$/.test(bound!))
+          wrong.push(`${file}: a bound of ${bound!}`);
       for (const [, threads] of text.matchAll(/\blaunch<([^>]*)>\(/g))
         if (threads !== 'kThreads' && !file.endsWith('launch.h'))
           wrong.push(`${file}: launch<${threads!}>`);

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import '../../lib/layers/index.js';
 import { Runner } from '../ops/run.js';
 import { emulatedLibrary } from './emulated.js';
-import { resnet50, vgg16 } from './layers.js';
+import { inBFloat16, resnet50, vgg16, type Work } from './layers.js';
 import { excesses, measure, type Measured } from './traffic.js';
 
 describe('memory traffic on cuda:emulated', function () {
@@ -13,9 +13,15 @@ describe('memory traffic on cuda:emulated', function () {
     library = emulatedLibrary(this);
   });
 
+  /** One convolution, pool, normalisation and sum of each kind. */
+  const few = (works: readonly Work[]): Work[] => {
+    const chosen = /pool[15]|conv3_1|stage[35] block1|dropout|images/;
+    return inBFloat16(works.filter(({ layer }) => chosen.test(layer)));
+  };
   for (const [name, network] of [
     ['VGG-16', vgg16],
     ['ResNet-50', resnet50],
+    ['both in bfloat16', () => few([...vgg16(), ...resnet50()])],
   ] as const) {
     it(name, async () => {
       const runner = Runner.openPlugin(library);

@@ -340,8 +340,15 @@ function randomTree(random: (below: number) => number): Architecture {
       case 3:
         return term('DROPOUT', { count: random(100) / 100 });
       case 4:
-<<<<<<< HEAD
-        return term('BN', {});
+        return chance(50)
+          ? term('BN', {})
+          : term('NORM', {
+              ...(chance(50) ? { count: 1 + random(9) } : {}),
+              ...(chance(30) ? { within: true } : {}),
+              ...(chance(50) ? { alpha: random(100) / 100 } : {}),
+              ...(chance(30) ? { k: 1 + random(3) } : {}),
+              ...(chance(30) ? { undivided: true } : {}),
+            });
       case 5:
         return term(plainWords[random(plainWords.length)]!, {});
       case 6:
@@ -360,17 +367,6 @@ function randomTree(random: (below: number) => number): Architecture {
         return chance(50)
           ? term('GELU', chance(50) ? { tanh: true } : {})
           : term('MAXOUT', chance(80) ? { count: 1 + random(3) } : {});
-=======
-        return chance(50)
-          ? term('BN', {})
-          : term('NORM', {
-              ...(chance(50) ? { count: 1 + random(9) } : {}),
-              ...(chance(30) ? { within: true } : {}),
-              ...(chance(50) ? { alpha: random(100) / 100 } : {}),
-              ...(chance(30) ? { k: 1 + random(3) } : {}),
-              ...(chance(30) ? { undivided: true } : {}),
-            });
->>>>>>> norm
       default:
         return term('RELU', {});
     }

@@ -155,9 +155,8 @@ describe('convTranspose2d', () => {
 
   it('says what does not fit', () => {
     const after = (options: object): string =>
-      thrown(() =>
-        shapeAfter([4, 4, 6], convTranspose2d({ filters: 4, size: 3, ...options })),
-      ).message;
+      thrown(() => shapeAfter([4, 4, 6], convTranspose2d({ filters: 4, size: 3, ...options })))
+        .message;
     expect(after({ stride: 2, outputPadding: 2 })).to.contain('not below the stride 2');
     expect(after({ padding: 3 })).to.contain('(4 - 1)*1 + 3 - 6 + 0 = 0');
     expect(after({ stride: 2, padding: 'same', outputPadding: 1 })).to.contain('no room');

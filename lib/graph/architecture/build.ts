@@ -41,22 +41,15 @@ const mostLayers = 10_000;
  *
  * Layers: `CONV 3x3 32` (filter size, filters; `stride 2`, `pad 1`, `valid`, `dilation 2`, `groups 2`,
  * `nobias`, `fit crop`; padded to keep the size unless told otherwise), `POOL` (2x2 maximum, stride 2;
-<<<<<<< HEAD
  * `POOL avg 3x3 stride 2`, `POOL l2`, `POOL global`, `POOL avg global`), `FC 10`, `BN`, `DROPOUT 0.5`.
  * Likewise `DWCONV 3x3 1` (depthwise; filters a channel), `TCONV 3x3 32` (transposed), `LOCAL 3x3 32` (locally
  * connected), `PAD 1x1` (`reflect`, `replicate`), `UPSAMPLE 2x2` (`bilinear`, `aligned`).
+ * `NORM 5` is local response normalisation (`within`, `alpha 0.001`, `beta 0.5`, `k 2`, `undivided`).
  * Activations: `RELU`, `RELU6`, `LEAKYRELU 0.01` (slope), `PRELU 0.25 shared`, `ELU 1`, `SIGMOID`, `TANH`,
  * `SOFTPLUS beta 1 threshold 20`, `SILU`, `GELU` (`GELU tanh`), `HARDSWISH`, `HARDSIGMOID`, and `MAXOUT 2`
  * (pieces); numbers may be left out for these. A group `[...]*2` stands as often as said, also 0 times, and
  * may hold groups; `*N` takes its number from the options or from `with N=2` at the end; `POOL?` may be
  * switched off by `with POOL?=no`.
-=======
- * `POOL avg 3x3 stride 2`, `POOL l2`, `POOL global`, `POOL avg global`), `FC 10`, `RELU`, `BN`, `NORM 5`
- * (local response normalisation; `within`, `alpha 0.001`, `beta 0.5`, `k 2`, `undivided`), `DROPOUT 0.5`.
- * A group `[...]*2`
- * stands as often as said, also 0 times, and may hold groups; `*N` takes its number from the options
- * or from `with N=2` at the end; `POOL?` may be switched off by `with POOL?=no`.
->>>>>>> norm
  *
  * @throws StriateError INVALID_ARGUMENT or INVALID_SHAPE, pointing at the character
  * (`details.position`, from 0).

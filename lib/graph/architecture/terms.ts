@@ -13,13 +13,10 @@ import {
   hardSigmoid,
   hardSwish,
   l2Pool2d,
-<<<<<<< HEAD
   leakyRelu,
+  localResponseNorm,
   locallyConnected2d,
   maxout,
-=======
-  localResponseNorm,
->>>>>>> norm
   maxPool2d,
   pad2d,
   prelu,
@@ -302,7 +299,6 @@ const dropping = word(
   ({ kind, options }) => (kind === 'dropout' ? { count: options.rate as number } : undefined),
 );
 
-<<<<<<< HEAD
 /** One number as an option, `LEAKYRELU 0.2`, left out where it is the usual one. */
 function withNumber(option: string, usual: number, make: (given: object) => Layer): WordRule {
   const { kind } = make({});
@@ -352,7 +348,10 @@ const parametric = word(
     return {
       count: init === 0.25 ? undefined : init,
       shared: shared === true ? true : undefined,
-=======
+    } as TermValues;
+  },
+);
+
 /** Local response normalisation over five channels, as Caffe and PyTorch have it unless words say otherwise. */
 const responseNorm = word(
   {
@@ -382,20 +381,16 @@ const responseNorm = word(
       beta: beta === 0.75 ? undefined : beta,
       k: k === 1 ? undefined : k,
       undivided: divideAlpha === false ? true : undefined,
->>>>>>> norm
     } as TermValues;
   },
 );
 
-<<<<<<< HEAD
 const largestOf = word(
   { count: 'whole' },
   ({ count = 2 }) => maxout({ pieces: Number(count) }),
   ({ kind, options }) => (kind === 'maxout' ? { count: options.pieces as number } : undefined),
 );
 
-=======
->>>>>>> norm
 /** The words of the grammar. */
 export const words: Readonly<Record<string, WordRule>> = {
   CONV: convolution,

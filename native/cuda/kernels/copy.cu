@@ -13,11 +13,27 @@ struct Scale : Stateless {
   __host__ __device__ Scale(float a, float b) : alpha(a), beta(b) {}
   STRIATE_HD float operator()(float x) const { return ops::Copy::value(x, alpha, beta); }
 };
+// Every bit, the sign of zero too.
+struct Same : Stateless {
+  STRIATE_HD float operator()(float x) const { return x; }
+};
 struct Constant : Stateless {
   float value;
   __host__ __device__ explicit Constant(float v) : value(v) {}
   STRIATE_HD float operator()() const { return value; }
 };
+
+template <class F>
+void copyBy(const F& f, const View& x, const View& y, cudaStream_t stream) {
+  if (x.dtype == y.dtype) return map("copy", stream, f, y, x);
+  forStorage(isHalf(x.dtype) ? x.dtype : y.dtype, [&](auto type) {
+    using Half = decltype(type);
+    if (isHalf(x.dtype))
+      mapAs<Half, float>("copy", stream, f, y, x);
+    else
+      mapAs<float, Half>("copy", stream, f, y, x);
+  });
+}
 
 }  // namespace
 
@@ -27,15 +43,8 @@ void copy(const Call& call) {
   const cudaStream_t stream = call.context.stream;
   if (call.op == ops::Copy::Fill) return map("fill", stream, Constant(a.beta), v[0]);
   const View &x = v[0], &y = v[1];
-  const Scale scale(a.alpha, a.beta);
-  if (x.dtype == y.dtype) return map("copy", stream, scale, y, x);
-  forStorage(isHalf(x.dtype) ? x.dtype : y.dtype, [&](auto type) {
-    using Half = decltype(type);
-    if (isHalf(x.dtype))
-      mapAs<Half, float>("copy", stream, scale, y, x);
-    else
-      mapAs<float, Half>("copy", stream, scale, y, x);
-  });
+  if (a.alpha == 1.0f && a.beta == 0.0f) return copyBy(Same(), x, y, stream);
+  copyBy(Scale(a.alpha, a.beta), x, y, stream);
 }
 
 }  // namespace striate::cuda
