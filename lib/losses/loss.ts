@@ -27,6 +27,11 @@ export interface Loss {
   toJSON(): { readonly kind: string } & { readonly [key: string]: Json | undefined };
   /** The target that belongs to an output of this shape; throws ShapeError. */
   target(output: Shape): TargetSpec;
+  /**
+   * What the loss of this target is divided by: images or labels that count. Needed for training in
+   * micro-batches; absent for losses that have no such number.
+   */
+  count?(target: ArrayLike<number>, images: number): number;
   /** Emits the forward pass. The output is batched; the target is as `target` says. */
   forward(scope: ForwardScope, output: Tensor, target: Tensor): LossResult;
 }

@@ -101,6 +101,11 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
         },
       );
     },
+    count(labels) {
+      let count = 0;
+      for (let i = 0; i < labels.length; i++) if (labels[i] !== attributes.ignoreLabel) count++;
+      return count;
+    },
     forward(scope, output, labels) {
       const logits = scope.reshape(output, [elementsOf(output.shape)]);
       const losses = scope.tensor([], { name: 'losses' });

@@ -34,6 +34,8 @@ export class Builder {
   /** Parameters by full name. */
   readonly parameters = new Map<string, Tensor>();
   readonly #roots = new Map<Tensor, Tensor>();
+  /** The gradients of parameters are added to, not overwritten. */
+  accumulates = false;
   #storages = 0;
 
   constructor(

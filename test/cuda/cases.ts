@@ -1,5 +1,5 @@
 // The common table of op cases on a CUDA device.
-import '../../lib/layers/index.js';
+import '../ops/definitions.js';
 import type { Numbers, OpCase, OpCases } from '../ops/cases.js';
 import { expectNone, tolerances } from '../ops/compare.js';
 import { wrongOutputs } from '../ops/expected.js';
