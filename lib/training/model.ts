@@ -4,9 +4,11 @@ import { Network } from '../graph/network.js';
 import type { Shape } from '../graph/shape.js';
 import { lossFromJSON } from '../losses/index.js';
 import type { Loss } from '../losses/loss.js';
+import { averageSlot } from '../optimizers/average.js';
 import { compileInference } from '../program/compile.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Device, DeviceName } from '../runtime/device.js';
+import { noAverage } from './averaged.js';
 import { readCheckpoint } from './checkpoint.js';
 import {
   topClasses,
@@ -34,6 +36,8 @@ export interface LoadOptions {
   threads?: number;
   /** Images that run at once; more are taken in parts. Default 16. */
   batch?: number;
+  /** The moving average of the parameters instead of the last ones. Default false. */
+  averaged?: boolean;
 }
 
 /**
@@ -41,7 +45,11 @@ export interface LoadOptions {
  * @throws FormatError when the file is damaged or no checkpoint.
  */
 export async function load(path: string, options: LoadOptions = {}): Promise<Model> {
-  const { header, weights } = await readCheckpoint(path, { slots: false });
+  const { averaged = false } = options;
+  const { header, weights, slots } = await readCheckpoint(path, { slots: averaged });
+  const averages = slots.get(averageSlot);
+  if (averaged && averages === undefined) throw noAverage();
+  for (const [name, tensor] of averages ?? []) weights.set(name, tensor);
   const network = Network.fromJSON(header.network);
   const { input } = endsOf(network);
   const { batch = 16 } = options;
