@@ -13,7 +13,7 @@ const made = (name: string, length: number, decay: number, step = 5, put = {}): 
   },
 });
 
-const lengths = [1, 2, 3, 4, 5, 7, 16, 31, 37, 100, 1023, 1025, 16_384, 50_001];
+const lengths = [1, 2, 3, 4, 5, 7, 16, 31, 37, 100, 1023, 1025, 16_384, 17_001];
 
 const cases: readonly OpCase[] = [
   ...lengths.map((length) => made(`${length} elements`, length, 0.999)),

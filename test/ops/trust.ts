@@ -40,7 +40,7 @@ export function trustCases(name: string, given: SlabRule): OpCase[] {
     { ...still, inputs: { ...still.inputs, gradients: nothing } },
     trustCase(
       `${name}, odd borders`,
-      { length: 40_003, segments: [segment(3, 20_001, 1, 0.1), segment(20_007, 19_990, 2, 0)] },
+      { length: 40_003, segments: [segment(3, 35_001, 1, 0.1), segment(35_007, 4_990, 2, 0)] },
       rule,
     ),
   ];
