@@ -208,7 +208,7 @@ describe('op contract', () => {
       needed.filter((output) => !added.has(output)),
       'outputs that refuse to be added to',
     ).to.deep.equal([]);
-  });
+  }).timeout(60_000);
 
   it('outputs may lie over the inputs that the definition names', async () => {
     const runner = Runner.open();

@@ -1,6 +1,6 @@
 // Every op against its double-precision reference, on every instruction set, over the case table.
 import { expect } from 'chai';
-import '../lib/layers/index.js';
+import './ops/definitions.js';
 import type { OpCase } from './ops/cases.js';
 import { expectNone } from './ops/compare.js';
 import { wrongOutputs } from './ops/expected.js';

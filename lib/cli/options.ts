@@ -24,6 +24,7 @@ export const whole = numberThat(
   (v) => Number.isSafeInteger(v) && v >= 0,
   'a whole number of at least 0',
 );
+export const positive = numberThat((v) => Number.isFinite(v) && v > 0, 'a number above 0');
 export const amount = numberThat((v) => Number.isFinite(v) && v >= 0, 'a number of at least 0');
 
 function deviceName(text: string): DeviceName {

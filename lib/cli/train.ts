@@ -12,14 +12,16 @@ import { openData } from './dataset.js';
 import { openDevice } from './device.js';
 import { Interruption } from './interruption.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
-import { amount, count, requireData, shared, whole } from './options.js';
+import { amount, count, positive, requireData, shared, whole } from './options.js';
 import type { Output } from './output.js';
 import {
   lossNames,
+  optimizerNames,
   recipeOf,
   scheduleNames,
   trainerOptions,
   type LossName,
+  type OptimizerName,
   type RunLength,
   type ScheduleName,
 } from './recipe.js';
@@ -33,7 +35,10 @@ interface TrainOptions extends CommonOptions {
   lr?: number;
   schedule?: ScheduleName;
   loss?: LossName;
+  optimizer?: OptimizerName;
   momentum?: number;
+  clipNorm?: number;
+  microBatch?: number;
   weightDecay?: number;
   device: DeviceName;
   seed?: number;
@@ -59,8 +64,20 @@ export function addTrain(program: Command): void {
     .addOption(
       new Option('--loss <name>', 'what is made smaller (default: softmax)').choices(lossNames),
     )
-    .option('--momentum <m>', 'momentum', amount)
+    .addOption(
+      new Option(
+        '--optimizer <name>',
+        'how parameters follow their gradients (default: sgd)',
+      ).choices(optimizerNames),
+    )
+    .option('--momentum <m>', 'momentum, of sgd, rmsprop and lars', amount)
     .option('--weight-decay <d>', 'weight decay', amount)
+    .option('--clip-norm <n>', 'scale the gradients down to this norm, all together', positive)
+    .option(
+      '--micro-batch <n>',
+      'images that pass at once, to save memory; the step is that of the whole batch',
+      count,
+    )
     .addOption(shared.device())
     .option(
       '--seed <n>',
@@ -75,7 +92,8 @@ export function addTrain(program: Command): void {
       'after',
       `
 Without options lenet is trained by Caffe's recipe (batch 64, rate 0.01 with inv 1e-4 / 0.75,
-momentum 0.9, weight decay 5e-4). The file given by --out is replaced after every epoch.
+momentum 0.9, weight decay 5e-4). Another optimizer brings its own rate, constant, and its own
+decay. The file given by --out is replaced after every epoch.
 Ctrl-C ends the step under way, saves, and exits with 130; a second Ctrl-C exits at once.`,
     )
     .action(train);
@@ -105,16 +123,21 @@ async function train(model: string, options: TrainOptions): Promise<void> {
   const data = await openData(options.data, options.dataDir, resolved.network);
   const checkpoint = options.out ?? `${resolved.name}.safetensors`;
   await checkFolder(checkpoint);
-  const given = recipeOf(resolved);
-  const recipe = {
-    ...given,
-    batch: options.batch ?? given.batch,
-    learningRate: options.lr ?? given.learningRate,
-    schedule: options.schedule ?? given.schedule,
-    loss: options.loss ?? given.loss,
-    momentum: options.momentum ?? given.momentum,
-    weightDecay: options.weightDecay ?? given.weightDecay,
-  };
+  const { batch, lr, schedule, loss, optimizer, momentum, weightDecay, clipNorm, microBatch } =
+    options;
+  const recipe = recipeOf(resolved, {
+    ...{
+      batch,
+      learningRate: lr,
+      schedule,
+      loss,
+      optimizer,
+      momentum,
+      weightDecay,
+      clipNorm,
+      microBatch,
+    },
+  });
   const run = lengthOf(options, Math.ceil(data.train.length / recipe.batch));
   await using device = await openDevice(options, output);
   await using trainer = await resolved.network.trainer({

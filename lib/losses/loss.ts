@@ -30,6 +30,11 @@ export interface Loss {
   target(output: Shape): TargetSpec;
   /** Of losses that count hits: the number of classes. */
   classes?(output: Shape): number;
+  /**
+   * What the loss of this target is divided by: images or labels that count. Needed for training in
+   * micro-batches; absent for losses that have no such number.
+   */
+  count?(target: ArrayLike<number>, images: number): number;
   /** Emits the forward pass. The output is batched; the target is as `target` says. */
   forward(scope: ForwardScope, output: Tensor, target: Tensor): LossResult;
 }

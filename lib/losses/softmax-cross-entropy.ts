@@ -147,6 +147,13 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       return softTargets ? { dtype: 'float32', shape: output } : { dtype: 'int32', shape: [] };
     },
     classes: elementsOf,
+    count(target, images) {
+      if (softTargets) return images;
+      let sum = 0;
+      for (let i = 0; i < target.length; i++)
+        if (target[i] !== ignoreLabel) sum += classWeights?.[target[i]!] ?? 1;
+      return sum;
+    },
     forward(scope, output, target) {
       const classes = elementsOf(output.shape);
       const logits = scope.reshape(output, [classes]);

@@ -5,12 +5,14 @@ import {
   type AttributeType,
   type AttributeValues,
   type OpDefinition,
+  type OperandSpec,
   type Target,
 } from '../program/op.js';
 import type { Tensor } from '../program/tensor.js';
 import { toSchedule, type Schedule } from '../schedules/schedule.js';
 import { checkGroups, groupsToJSON, requireNumber, settingsOf } from './groups.js';
-import type { Optimizer, ParameterGroup, UpdateScope } from './optimizer.js';
+import { readClip } from './clip.js';
+import type { Clip, Optimizer, ParameterGroup, UpdateScope } from './optimizer.js';
 
 /** What every optimizer takes. */
 export interface CommonOptions {
@@ -20,25 +22,42 @@ export interface CommonOptions {
   weightDecay?: number;
   /** Other settings for parameters by name; the first group that matches decides. */
   groups?: readonly ParameterGroup[];
+  /**
+   * Bounds the gradients before they are used: all of them together by a norm, as PyTorch's
+   * `clip_grad_norm_`, or each number by itself, as `clip_grad_value_`.
+   */
+  clip?: Clip;
 }
 
-/** One pass over the slab; rate and step number come from the control block. See native/ops/slab.h. */
+/**
+ * An optimizer's op; rate and step number come from the control block. See native/ops/slab.h, and for
+ * `trust`, a ratio of norms for each segment, native/ops/trust.h.
+ */
 export function defineSlabOp(
   name: string,
   attributes: Readonly<Record<string, AttributeType>>,
   slots: readonly { name: string; optional?: boolean }[],
+  { trust = false } = {},
 ): OpDefinition {
-  return defineOp({
-    name,
-    operands: [
-      { name: 'gradients', role: 'in', element: 'compute' },
-      { name: 'segments', role: 'in', element: 'int32' },
-      { name: 'clip', role: 'in', optional: true, element: 'compute' },
-      { name: 'parameters', role: 'out', element: 'compute' },
-      ...slots.map((slot) => ({ ...slot, role: 'out' as const, element: 'compute' as const })),
-    ],
-    attributes,
+  const operands: OperandSpec[] = [
+    { name: 'gradients', role: 'in', element: 'compute' },
+    { name: 'segments', role: 'in', element: 'int32' },
+    { name: 'clip', role: 'in', optional: true, element: 'compute' },
+    { name: 'parameters', role: 'out', element: 'compute' },
+    ...slots.map((slot) => ({ ...slot, role: 'out' as const, element: 'compute' as const })),
+  ];
+  if (!trust) return defineOp({ name, operands, attributes });
+  operands.push(
+    { name: 'trusted', role: 'in', element: 'int32' },
+    { name: 'workspace', role: 'out', element: 'bytes' },
+  );
+  // Two sums for each of 64 parts of a segment, and its ratio.
+  const bytes = (2 * 64 + 1) * 8;
+  const workspace: OpDefinition['workspace'] = (_, { segments }) => ({
+    fixed: segments!.shape[0]! * bytes,
+    perImage: 0,
   });
+  return defineOp({ name, operands, attributes, workspace });
 }
 
 /** Emits such an op; `slots` are those that it is given. */
@@ -56,6 +75,7 @@ export function emitSlabOp(
     parameters: { tensor: parameters, access: 'accumulate' },
   };
   for (const name of slots) operands[name] = { tensor: scope.slot(name), access: 'accumulate' };
+  if (op.operands.some(({ name }) => name === 'trusted')) operands.trusted = scope.trusted();
   scope.emit(op, attributes, operands);
 }
 
@@ -73,18 +93,22 @@ export interface Rule {
 /** Checks the common options and puts them and the rule together. */
 export function makeOptimizer(options: CommonOptions, rule: Rule): Optimizer {
   const { kind, own, slots } = rule;
-  checkNames(kind, ['learningRate', 'weightDecay', 'groups', ...Object.keys(own)], options);
+  checkNames(kind, ['learningRate', 'weightDecay', 'groups', 'clip', ...Object.keys(own)], options);
   const { weightDecay = rule.weightDecay } = options;
   requireNumber('weightDecay', weightDecay, (v) => v >= 0);
   const groups = checkGroups(options.groups ?? []);
+  const clip = readClip(options.clip);
   const learningRate = toSchedule(options.learningRate ?? rule.learningRate);
   return {
     kind,
     learningRate,
     slots,
     groups,
+    clip,
     settingsOf: (parameter) =>
-      settingsOf(groups, parameter, { learningRateScale: 1, weightDecay, frozen: false }),
+      settingsOf(groups, parameter, {
+        ...{ learningRateScale: 1, weightDecay, frozen: false, trustRatio: true },
+      }),
     emit: (scope) => {
       rule.emit(scope);
     },
@@ -94,6 +118,7 @@ export function makeOptimizer(options: CommonOptions, rule: Rule): Optimizer {
       ...own,
       weightDecay,
       groups: groupsToJSON(groups),
+      ...(clip && { clip: { ...clip } }),
     }),
   };
 }

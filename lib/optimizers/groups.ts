@@ -3,6 +3,8 @@ import type { Json } from '../graph/layer.js';
 import { checkNames } from '../graph/options.js';
 import type { ParameterGroup, ParameterSettings } from './optimizer.js';
 
+const settingNames = ['learningRateScale', 'weightDecay', 'frozen', 'trustRatio'];
+
 /** The first group that matches decides, setting by setting; what it leaves open is the default. */
 export function settingsOf(
   groups: readonly ParameterGroup[],
@@ -15,13 +17,14 @@ export function settingsOf(
     learningRateScale: group?.learningRateScale ?? defaults.learningRateScale,
     weightDecay: group?.weightDecay ?? defaults.weightDecay,
     frozen: group?.frozen ?? defaults.frozen,
+    trustRatio: group?.trustRatio ?? defaults.trustRatio,
   };
 }
 
 /** Asserts that the groups are well formed. */
 export function checkGroups(groups: readonly ParameterGroup[]): readonly ParameterGroup[] {
   return groups.map((group) => {
-    checkNames('a parameter group', ['match', 'learningRateScale', 'weightDecay', 'frozen'], group);
+    checkNames('a parameter group', ['match', ...settingNames], group);
     if (!(group.match instanceof RegExp))
       throw new StriateError('INVALID_ARGUMENT', 'a parameter group needs `match`, a RegExp', {
         remedy: 'for example { match: /\\.b$/, learningRateScale: 2 }',
@@ -29,6 +32,7 @@ export function checkGroups(groups: readonly ParameterGroup[]): readonly Paramet
     requireNumber('learningRateScale', group.learningRateScale, (v) => v >= 0);
     requireNumber('weightDecay', group.weightDecay, (v) => v >= 0);
     requireSwitch('frozen', group.frozen);
+    requireSwitch('trustRatio', group.trustRatio);
     return { ...group };
   });
 }
@@ -53,11 +57,9 @@ export function requireSwitch(name: string, value: unknown): void {
 }
 
 export function groupsToJSON(groups: readonly ParameterGroup[]): Json {
-  return groups.map(({ match, learningRateScale, weightDecay, frozen }) => ({
+  return groups.map(({ match, ...settings }) => ({
     match: { source: match.source, flags: match.flags },
-    learningRateScale,
-    weightDecay,
-    frozen,
+    ...settings,
   }));
 }
 

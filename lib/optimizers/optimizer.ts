@@ -11,7 +11,12 @@ export interface ParameterSettings {
   weightDecay: number;
   /** It stays as it is, and costs no memory for a gradient. */
   frozen: boolean;
+  /** LARS and LAMB scale its step by a ratio of norms; false for biases and normalisation. */
+  trustRatio: boolean;
 }
+
+/** Bounds the gradients: their common norm, or each number of them. */
+export type Clip = { readonly norm: number } | { readonly value: number };
 
 /**
  * Settings for the parameters whose full name (`conv1.b`) matches. `frozen` holds for running statistics
@@ -29,6 +34,8 @@ export interface UpdateScope {
   readonly segments: Tensor;
   /** [2]: factor and bound of every gradient, where gradients are clipped. */
   readonly clip: Tensor | undefined;
+  /** int32 [count]: 1 where a segment has a trust ratio. */
+  trusted(): Tensor;
   slot(name: string): Tensor;
   emit(
     op: OpDefinition,
@@ -44,6 +51,7 @@ export interface Optimizer {
   /** Names of what it remembers for every parameter; each costs the memory of the parameters. */
   readonly slots: readonly string[];
   readonly groups: readonly ParameterGroup[];
+  readonly clip: Clip | undefined;
   settingsOf(parameter: string): ParameterSettings;
   emit(scope: UpdateScope): void;
   toJSON(): { readonly [key: string]: Json | undefined };

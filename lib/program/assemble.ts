@@ -85,6 +85,7 @@ export function assemble(
   return {
     version: 1,
     kind,
+    ...(builder.accumulates && { accumulates: true as const }),
     batch: builder.batch,
     dtype: builder.dtype,
     buffers,

@@ -77,6 +77,8 @@ export class Builder {
   readonly #open = new Set<Storage>();
   /** Values of the forward pass in another element type, by value. */
   readonly #converted = new Map<Tensor, Tensor>();
+  /** The gradients of parameters are added to, not overwritten. */
+  accumulates = false;
   #storages = 0;
 
   constructor(

@@ -1,5 +1,7 @@
 import { StriateError } from '../errors.js';
 import type { Loss } from '../losses/loss.js';
+import { averageSlot, movingAverage, type AverageOptions } from '../optimizers/average.js';
+import { clipNorm } from '../optimizers/clip.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import { assemble } from './assemble.js';
 import { Builder } from './builder.js';
@@ -40,6 +42,13 @@ export interface TrainingOptions extends CompileOptions {
   optimizer: Optimizer;
   /** Parameters and running statistics whose full name matches stay as they are. */
   freeze?: readonly RegExp[];
+  /** Keep a moving average of the parameters, in the slot `movingAverage`. */
+  average?: AverageOptions;
+  /**
+   * Add to the gradients that are there: a step takes several runs of the ranges forward and backward,
+   * over zeroed gradients, and one of the range update.
+   */
+  accumulate?: boolean;
 }
 
 export interface EvaluationOptions extends CompileOptions {
@@ -82,6 +91,7 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   const seeds =
     loss === 'external' ? externalSeeds(builder, heads) : lossSeeds(builder, loss, heads, 'train');
 
+  builder.accumulates = options.accumulate === true;
   const homes = gradientHomes(builder, isFrozen);
   const finished = differentiate(builder, seeds, homes);
   const names = new Map([...builder.parameters].map(([name, t]) => [t, name]));
@@ -93,12 +103,14 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   );
   const layout = layOut(entries, builder.dtype);
 
-  const slots = [...options.optimizer.slots];
+  const { average } = options;
+  const slots = [...options.optimizer.slots, ...(average ? [averageSlot] : [])];
   const slabs = new Slabs(builder, layout);
   const commits = builder.commits.filter((step) => !writesFrozen(step, builder, isFrozen));
   checkCommits(builder, commits);
   const losses = loss === 'external' ? [] : seeds.map(({ tensor }) => tensor);
   emitUpdate(builder, slabs, options.optimizer, layout, losses);
+  if (average !== undefined) emitAverage(builder, slabs, average);
   builder.steps.push(...commits);
   return finish(builder, options, {
     kind: loss === 'external' ? 'external' : 'train',
@@ -313,16 +325,54 @@ function emitUpdate(
     builder.emit(checkFinite, { reserved: 0 }, { gradients: tensor, loss: undefined }, place);
   const { rows, bytes } = segmentTable(layout, (name) => optimizer.settingsOf(name));
   const segments = builder.constant('segments', 'int32', [rows, 4], bytes);
+  const trusted = (): Tensor => {
+    const names = layout.parameters.filter((p) => p.trainable).map((p) => p.name);
+    const flags = Int32Array.from(names, (name) => (optimizer.settingsOf(name).trustRatio ? 1 : 0));
+    return builder.constant('trusted', 'int32', [rows], new Uint8Array(flags.buffer));
+  };
   optimizer.emit({
     gradients,
     segments,
-    clip: undefined,
+    clip: clipOf(builder, optimizer, gradients, place),
+    trusted,
     parameters: slabs.trained('parameters'),
     slot: (name) => slabs.trained('optimizer', name),
     emit: (op, attributes, operands) => {
       builder.emit(op, attributes, operands, place);
     },
   });
+}
+
+function emitAverage(builder: Builder, slabs: Slabs, { decay }: AverageOptions): void {
+  const averages = slabs.trained('optimizer', averageSlot);
+  builder.emit(
+    movingAverage,
+    { decay },
+    {
+      parameters: slabs.trained('parameters'),
+      averages: { tensor: averages, access: 'accumulate' },
+    },
+    { layer: 'average', phase: 'update' },
+  );
+}
+
+/** The bounds that the optimizer reads its gradients with: known beforehand, or measured. */
+function clipOf(
+  builder: Builder,
+  { clip }: Optimizer,
+  gradients: Tensor,
+  place: { layer: string; phase: 'update' },
+): Tensor | undefined {
+  if (clip === undefined) return undefined;
+  const { dtype } = builder;
+  if ('value' in clip) {
+    const values =
+      dtype === 'float64' ? Float64Array.of(1, clip.value) : Float32Array.of(1, clip.value);
+    return builder.constant('clip', dtype, [2], new Uint8Array(values.buffer));
+  }
+  const bounds = builder.tensor([2], false, { name: 'clip', dtype, category: 'workspace' });
+  builder.emit(clipNorm, { most: clip.norm }, { gradients, clip: bounds }, place);
+  return bounds;
 }
 
 function finishShared(

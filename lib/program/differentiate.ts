@@ -198,9 +198,11 @@ class Gradients {
     this.#note(root);
     const held = this.#pending.get(root);
     if (held === undefined) {
-      const home = this.homes.get(root) ?? this.#fresh(root);
+      const kept = this.homes.get(root);
+      const home = kept ?? this.#fresh(root);
       this.#pending.set(root, home);
-      return { tensor: reshapeView(home, like.shape)!, access: 'overwrite' };
+      const access = kept && this.builder.accumulates ? 'accumulate' : 'overwrite';
+      return { tensor: reshapeView(home, like.shape)!, access };
     }
     const view = this.#isExclusive(root, held) ? reshapeView(held, like.shape) : undefined;
     return { tensor: view ?? this.#own(root, layer, like), access: 'accumulate' };

@@ -33,6 +33,7 @@ export function parseProgram(json: unknown): Program {
   const program: Program = {
     version: 1,
     kind: oneOf(o.kind, 'program.kind', ['train', 'evaluate', 'infer', 'external'] as const),
+    ...(o.accumulates === true && { accumulates: true as const }),
     batch: whole(o.batch, 'program.batch', 1),
     dtype: oneOf(o.dtype, 'program.dtype', ['float32', 'float64'] as const),
     buffers: list(o.buffers, 'program.buffers', readBuffer),

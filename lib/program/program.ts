@@ -114,6 +114,8 @@ export interface Program {
   version: 1;
   /** `external`: training whose gradient by the output is the input `dy`, run range by range. */
   kind: 'train' | 'evaluate' | 'infer' | 'external';
+  /** The backward pass adds to the gradients: its caller zeroes them before the first of several runs. */
+  accumulates?: true;
   /** The planned batch; a run may have any n from 1 to this. */
   batch: number;
   /** Of parameters, sums, statistics and losses. */

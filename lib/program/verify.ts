@@ -352,7 +352,7 @@ function wholeOf(buffer: ProgramBuffer | undefined, batch: number): Span | undef
 }
 
 /**
- * What holds values before the first instruction: all but the arena and the gradients. Between the
+ * What holds values before the first instruction: all but the arena and gradients that are overwritten. Between the
  * gradients lies what aligns them: zero from the start, never written.
  */
 function initially(program: Program, buffer: ProgramBuffer): Coverage {
@@ -364,7 +364,7 @@ function initially(program: Program, buffer: ProgramBuffer): Coverage {
       );
   };
   const elements = buffer.fixed + buffer.perImage * program.batch;
-  if (buffer.region === 'gradients') {
+  if (buffer.region === 'gradients' && program.accumulates !== true) {
     let end = 0;
     for (const p of program.parameters
       .filter((q) => q.trainable)

@@ -29,8 +29,8 @@ export interface RunOptions {
   n: number;
   /** The staging slot that holds the inputs; default 0. */
   slot?: 0 | 1;
-  /** Part of the program; default all of it. */
-  range?: 'forward' | 'backward' | 'update';
+  /** Part of the program; default all of it. `gradients` is forward and backward. */
+  range?: 'forward' | 'backward' | 'gradients' | 'update';
   /** What changes from step to step; what is left out is 0, `lossScale` 1. */
   control?: Partial<NativeControl>;
   /** Names of the outputs to return; default all. */
@@ -137,8 +137,7 @@ export class Executable {
       if (number === undefined) throw unknownPort('output', name, this.#outputs);
       return number;
     });
-    const [begin, end] =
-      range === undefined ? [0, this.program.instructions.length] : this.program.ranges[range];
+    const [begin, end] = this.#instructionsOf(range);
     const result = await nativeAsync(() =>
       this.#native.run({
         n,
@@ -161,6 +160,12 @@ export class Executable {
       seconds: result.elapsed / 1e9,
       ...(result.times === undefined ? {} : { times: Array.from(result.times, (t) => t / 1e9) }),
     };
+  }
+
+  #instructionsOf(range: RunOptions['range']): readonly [begin: number, end: number] {
+    const { instructions, ranges } = this.program;
+    if (range === undefined) return [0, instructions.length];
+    return range === 'gradients' ? [ranges.forward[0], ranges.backward[1]] : ranges[range];
   }
 
   /** Frees what the executable owns when the runs queued before have ended. Twice is harmless. */

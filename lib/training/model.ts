@@ -5,6 +5,7 @@ import { Network } from '../graph/network.js';
 import type { Shape } from '../graph/shape.js';
 import { lossFromJSON } from '../losses/index.js';
 import type { Loss } from '../losses/loss.js';
+import { averageSlot } from '../optimizers/average.js';
 import { compileInference } from '../program/compile.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Dataset } from '../data/dataset.js';
@@ -16,6 +17,7 @@ import {
   type Precision,
 } from '../program/precision.js';
 import type { Device, DeviceName } from '../runtime/device.js';
+import { noAverage } from './averaged.js';
 import { readCheckpoint } from './checkpoint.js';
 import {
   topClasses,
@@ -49,6 +51,8 @@ export interface LoadOptions {
    * bits on a card, where parameters are float32 all the same, serves on a processor.
    */
   precision?: Precision;
+  /** The moving average of the parameters instead of the last ones. Default false. */
+  averaged?: boolean;
 }
 
 /** A network with all its weights, where there is no checkpoint: what conversions give. */
@@ -73,7 +77,11 @@ export async function load(
   options: LoadOptions = {},
 ): Promise<Model> {
   if (options.precision !== undefined) requirePrecision(options.precision);
-  const { network: trained, weights: saved, ...header } = await contentsOf(source);
+  const {
+    network: trained,
+    weights: saved,
+    ...header
+  } = await contentsOf(source, options.averaged === true);
   const network = trained.withoutAuxiliary();
   const weights = forInference(trained, network, saved);
   const { input } = endsOf(network);
@@ -115,11 +123,15 @@ interface Contents extends Required<NetworkWithWeights> {
   loss: Json;
 }
 
-async function contentsOf(source: string | ModelSource): Promise<Contents> {
+async function contentsOf(source: string | ModelSource, averaged: boolean): Promise<Contents> {
   if (typeof source === 'string') {
-    const { header, weights } = await readCheckpoint(source, { slots: false });
+    const { header, weights, slots } = await readCheckpoint(source, { slots: averaged });
+    const averages = slots.get(averageSlot);
+    if (averaged && averages === undefined) throw noAverage();
+    for (const [name, tensor] of averages ?? []) weights.set(name, tensor);
     return { ...header, network: Network.fromJSON(header.network), weights };
   }
+  if (averaged) throw noAverage();
   const { network, weights, precision = 'float32', preprocess, classes } = source;
   if (!(network instanceof Network && weights instanceof Map))
     throw new StriateError('INVALID_ARGUMENT', 'load takes a path or { network, weights }', {

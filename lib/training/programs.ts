@@ -2,6 +2,7 @@ import type { NativeBuffer } from '../../typings/native.js';
 import type { Network } from '../graph/network.js';
 import type { Shape } from '../graph/shape.js';
 import type { Loss } from '../losses/loss.js';
+import type { AverageOptions } from '../optimizers/average.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import {
   compileEvaluation,
@@ -33,6 +34,9 @@ export interface TrainingSettings extends ProgramSettings {
   loss: Loss | 'external';
   optimizer: Optimizer;
   freeze: readonly RegExp[];
+  average: AverageOptions | undefined;
+  /** Images a step, where it takes several runs of `batch` images. */
+  accumulated: number | undefined;
 }
 
 export function compileSettings(
@@ -54,12 +58,14 @@ export function trainingProgram(
   settings: TrainingSettings,
   inputDtype: ImageType,
 ): Program {
-  const { loss, optimizer, freeze } = settings;
+  const { loss, optimizer, freeze, average, accumulated } = settings;
   return compileTraining(network, {
     ...compileSettings(settings, inputDtype),
     loss,
     optimizer,
     freeze,
+    ...(average && { average }),
+    accumulate: accumulated !== undefined,
   });
 }
 
@@ -83,7 +89,7 @@ export class Programs {
   constructor(
     private readonly device: Device,
     private readonly network: Network,
-    private readonly slabs: Slabs,
+    private readonly slabs: Pick<Slabs, 'buffers'>,
     private readonly layout: Program,
   ) {}
 

@@ -4,6 +4,7 @@ import { checkNames } from '../graph/options.js';
 import { elementsOf, sameShape, type Shape } from '../graph/shape.js';
 import { customLoss, type LossFunction } from '../losses/custom.js';
 import type { Loss } from '../losses/loss.js';
+import { checkAverage, type AverageOptions } from '../optimizers/average.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
 import {
   computeTypeOf,
@@ -29,11 +30,19 @@ export interface TrainerOptions {
   threads?: number;
   /** Images a step; default 64. */
   batch?: number;
+  /**
+   * Images that pass through the network at once; default `batch`. Fewer take less memory: a step then
+   * adds up the gradients of several passes, and is the same as that of the whole batch. Batch
+   * normalisation sees a micro-batch at a time, and its running statistics follow the last one.
+   */
+  microBatch?: number;
   /** Of the start, the data's order and dropout; default 0, or the checkpoint's. */
   seed?: number;
   /** `'external'`: `forward`, `backward` and `update` are called one by one. */
   loss: Loss | LossFunction | 'external';
   optimizer: Optimizer;
+  /** Keep a moving average of the parameters: `averaged: true` measures, predicts and loads with it. */
+  average?: AverageOptions;
   /**
    * Default `'float32'`, or the checkpoint's. `'float64'` is for the CPU device; `'tf32'`, `'bfloat16'`
    * and `'float16'` are for CUDA devices. Parameters are kept in float32 with all of these.
@@ -161,12 +170,14 @@ function settingsFor(
   precision: Precision,
   { target: kind }: Device,
 ): TrainingSettings {
-  const { loss, target, optimizer, batch = 64, freeze = [] } = options;
+  const { loss, target, optimizer, batch = 64, microBatch = batch, freeze = [], average } = options;
   return {
     loss: typeof loss === 'function' ? customLoss(loss, target) : loss,
     optimizer,
-    batch,
+    batch: Math.min(batch, microBatch),
+    accumulated: microBatch < batch ? batch : undefined,
     freeze,
+    average,
     precision,
     target: kind,
     preprocess: options.preprocess ?? checkpoint?.header.preprocess ?? undefined,
@@ -176,6 +187,7 @@ function settingsFor(
 const optionNames = [
   ...['device', 'threads', 'batch', 'seed', 'loss', 'optimizer', 'precision', 'preprocess'],
   ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes', 'lossScale'],
+  ...['microBatch', 'average'],
 ];
 
 function checkOptions(network: Network, options: TrainerOptions): void {
@@ -193,6 +205,15 @@ function checkOptions(network: Network, options: TrainerOptions): void {
     refuse(`seed is ${seed}`, 'Give a whole number from 0 to 2^53 - 1.');
   if (!Number.isSafeInteger(batch) || batch < 1)
     refuse(`batch is ${batch}`, 'Give a whole number above 0.');
+  const { microBatch = batch, average } = options;
+  if (!Number.isSafeInteger(microBatch) || microBatch < 1)
+    refuse(`microBatch is ${microBatch}`, 'Give a whole number above 0, no larger than batch.');
+  if (microBatch < batch && (typeof loss !== 'object' || loss.count === undefined))
+    refuse(
+      'this loss cannot be trained in micro-batches: it does not tell what it divides by',
+      'Leave microBatch out, or use a loss that counts, such as softmaxCrossEntropy().',
+    );
+  if (average !== undefined) checkAverage(average);
   requirePrecision(precision);
   if (resume !== undefined && weights !== undefined)
     refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');
@@ -204,9 +225,10 @@ function checkOptions(network: Network, options: TrainerOptions): void {
       refuse(`${name} is no list of patterns`, `Give regular expressions: ${name}: [/^conv1\\./].`);
   }
   const least = leastBatch(network);
-  if (batch < least)
+  const together = Math.min(batch, microBatch);
+  if (together < least)
     refuse(
-      `a batch of ${batch} leaves batch normalisation one value a channel`,
+      `a batch of ${together} leaves batch normalisation one value a channel`,
       `Use a batch of ${least} or more.`,
     );
 }

@@ -90,6 +90,12 @@ export class Slabs {
     return slots;
   }
 
+  /** Zeroes the gradients. */
+  async clearGradients(): Promise<void> {
+    const { gradients } = this.buffers;
+    if (gradients) await nativeAsync(() => gradients.fill(0, gradients.byteLength, 0));
+  }
+
   get trainable(): readonly ProgramParameter[] {
     return this.layout.parameters.filter(({ trainable }) => trainable);
   }
@@ -99,7 +105,11 @@ export class Slabs {
   }
 }
 
-async function writeTo(buffer: NativeBuffer | null, offset: number, data: Floats): Promise<void> {
+export async function writeTo(
+  buffer: NativeBuffer | null,
+  offset: number,
+  data: Floats,
+): Promise<void> {
   if (!buffer) return;
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   for (let at = 0; at < bytes.length; at += piece)

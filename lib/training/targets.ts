@@ -17,7 +17,7 @@ export class TargetRules {
   private readonly ignored: number | undefined;
 
   constructor(
-    loss: Loss,
+    private readonly loss: Loss,
     output: Shape,
     private readonly dtype: ComputeType,
   ) {
@@ -46,6 +46,11 @@ export class TargetRules {
       throw wrongType('a Float32Array');
     checkLength(target.length, expected, n);
     return convertData('target', target, this.dtype);
+  }
+
+  /** What the loss of these targets is divided by. */
+  count(target: Targets, images: number): number {
+    return this.loss.count?.(target, images) ?? images;
   }
 
   private checkLabels(labels: Int32Array, indices: Uint32Array | undefined): void {

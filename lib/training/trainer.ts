@@ -7,6 +7,7 @@ import { computeTypeOf, type Precision } from '../program/precision.js';
 import type { Program, ProgramParameter } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
 import type { Executable } from '../runtime/executable.js';
+import { Averaged, averagedWeights, noAverage } from './averaged.js';
 import { writeCheckpoint } from './checkpoint.js';
 import {
   topClasses,
@@ -55,6 +56,9 @@ export interface StepResult {
   skipped: boolean;
 }
 
+/** Sums of a step, and what became of it. */
+type StepOutcome = StepSums & { learningRate: number; auxiliary: number[]; skipped: boolean };
+
 export interface TrainerMemory {
   /** Bytes of the training plan by region. */
   planned: Program['bytes'];
@@ -87,6 +91,9 @@ export class Trainer implements Learner, AsyncDisposable {
   /** Steps, and whatever must see the state between two of them. */
   readonly #lock = new Mutex();
   readonly #evaluating = new Mutex();
+  #averaged: Averaged | undefined;
+  /** Batches that are staged whole and run in micro-batches, by slot. */
+  readonly #waiting = new Map<0 | 1, StepBatch>();
   #classes: readonly string[] | undefined;
   #steps: number;
   #position: DataPosition;
@@ -104,7 +111,7 @@ export class Trainer implements Learner, AsyncDisposable {
     const dtype = computeTypeOf(precision);
     this.network = network;
     this.device = device;
-    this.batch = batch;
+    this.batch = settings.accumulated ?? batch;
     this.seed = parts.seed;
     this.precision = precision;
     this.#settings = settings;
@@ -220,13 +227,23 @@ export class Trainer implements Learner, AsyncDisposable {
   /** For `Fit`. */
   stage(slot: 0 | 1, batch: Batch): void {
     this.#checkOpen();
-    this.#stageBatch(slot, batch, batch.n);
+    if (this.#settings.accumulated === undefined) {
+      this.#stageBatch(slot, batch, batch.n);
+      return;
+    }
+    const target = this.#checkedTarget(batch, batch.n);
+    this.#waiting.set(slot, { ...batch, x: copyOf(batch.x), target: copyOf(target) });
   }
 
   /** For `Fit`. */
   runStaged(slot: 0 | 1, batch: Batch): Promise<StepSums & { learningRate: number }> {
     return this.#lock.run(async () => {
       this.#checkOpen();
+      const waiting = this.#waiting.get(slot);
+      if (waiting !== undefined) {
+        this.#waiting.delete(slot);
+        return this.#runInParts(waiting, batch.n, batch);
+      }
       const executable = this.#programs.training(this.#settings, imageType(batch.x));
       return this.#run(executable, slot, batch.n, batch);
     });
@@ -248,8 +265,7 @@ export class Trainer implements Learner, AsyncDisposable {
     const own = { ...batch, x: copyOf(batch.x), target: copyOf(target) };
     return this.#lock.run(async () => {
       this.#checkOpen();
-      const executable = this.#stageBatch(0, own, n);
-      const sums = await this.#run(executable, 0, n, own);
+      const sums = await this.#runWhole(own, n);
       const { learningRate, loss, weight, count, top1, auxiliary, skipped } = sums;
       this.#began = { epoch: this.#position.epoch, step: this.#steps };
       const accuracy = this.classCount === undefined ? NaN : top1 / count;
@@ -335,7 +351,10 @@ export class Trainer implements Learner, AsyncDisposable {
   // Measuring and using.
 
   /** Loss and accuracy over a whole set, in inference: running statistics, no dropout. */
-  async evaluate(set: Dataset, options: { signal?: AbortSignal } = {}): Promise<Metrics> {
+  async evaluate(
+    set: Dataset,
+    options: { signal?: AbortSignal; averaged?: boolean } = {},
+  ): Promise<Metrics> {
     this.#checkOpen();
     const { loss } = this.#settings;
     const rules = this.#rules;
@@ -343,28 +362,47 @@ export class Trainer implements Learner, AsyncDisposable {
     checkFits(set, this.#input, rules);
     return this.#evaluating.run(async () => {
       this.#checkOpen();
-      const executable = this.#programs.evaluation(this.#settings, loss, set.dtype);
+      const programs = options.averaged === true ? await this.#averages() : this.#programs;
+      const executable = programs.evaluation(this.#settings, loss, set.dtype);
       return evaluateSet(executable, set, rules, options.signal);
     });
   }
 
-  /** The network's raw outputs, in inference; any number of images. Calls queue. */
-  async predict(x: Images): Promise<Prediction> {
+  /**
+   * The network's raw outputs, in inference; any number of images. Calls queue. `averaged`: with the
+   * moving average of the parameters.
+   */
+  async predict(x: Images, options: { averaged?: boolean } = {}): Promise<Prediction> {
     this.#checkOpen();
-    return this.#predictor.predict(x);
+    if (options.averaged !== true) return this.#predictor.predict(x);
+    const images = copyOf(x);
+    return this.#evaluating.run(async () => {
+      this.#checkOpen();
+      const programs = await this.#averages();
+      const predictor = new Predictor(
+        ...([this.#settings.batch, this.#input, this.#output, computeTypeOf(this.precision)] as const),
+        (type) => programs.inference(this.#settings, type),
+      );
+      return predictor.predict(images);
+    });
   }
 
   /** Softmax over the outputs, the best classes first. */
-  async classify(x: Images, options: ClassifyOptions = {}): Promise<Classification[][]> {
-    return topClasses(await this.predict(x), this.#classes, options.top ?? 1);
+  async classify(
+    x: Images,
+    options: ClassifyOptions & { averaged?: boolean } = {},
+  ): Promise<Classification[][]> {
+    return topClasses(await this.predict(x, options), this.#classes, options.top ?? 1);
   }
 
-  /** A copy of all parameters and running statistics. */
-  async weights(): Promise<Weights> {
+  /** A copy of all parameters, or of their moving averages, and of all running statistics. */
+  async weights(options: { averaged?: boolean } = {}): Promise<Weights> {
     this.#checkOpen();
+    const averaged = options.averaged === true;
+    if (averaged && this.#settings.average === undefined) throw noAverage();
     return this.#lock.run(() => {
       this.#checkOpen();
-      return this.#slabs.read();
+      return averaged ? averagedWeights(this.#slabs, this.#steps) : this.#slabs.read();
     });
   }
 
@@ -417,6 +455,7 @@ export class Trainer implements Learner, AsyncDisposable {
     this.#closing ??= this.#lock.run(async () => {
       await Promise.all([this.#predictor.idle(), this.#evaluating.run(() => undefined)]);
       this.#programs.dispose();
+      this.#averaged?.dispose();
       this.#slabs.dispose();
       if (this.#ownsDevice) await this.device.close();
     });
@@ -427,14 +466,21 @@ export class Trainer implements Learner, AsyncDisposable {
     return this.close();
   }
 
+  /** Programs over the averages as they are now. Only within `#evaluating`. */
+  async #averages(): Promise<Programs> {
+    if (this.#settings.average === undefined) throw noAverage();
+    return this.#lock.run(async () => {
+      this.#checkOpen();
+      const { device, network } = this;
+      this.#averaged ??= new Averaged(device, network, this.#slabs, this.#layout);
+      await this.#averaged.refresh(this.#steps);
+      return this.#averaged.programs;
+    });
+  }
+
   // One step.
 
-  async #run(
-    executable: Executable,
-    slot: 0 | 1,
-    n: number,
-    data: DataMark,
-  ): Promise<StepSums & { learningRate: number; auxiliary: number[]; skipped: boolean }> {
+  async #run(executable: Executable, slot: 0 | 1, n: number, data: DataMark): Promise<StepOutcome> {
     this.#checkOpen();
     if ('stepsPerEpoch' in data) this.#stepsPerEpoch = data.stepsPerEpoch;
     const learningRate = this.#learningRate();
@@ -458,6 +504,63 @@ export class Trainer implements Learner, AsyncDisposable {
     if (!scalable || !this.#lossScale?.overflowed()) throw notFinite(this.#steps + 1, loss);
   }
 
+  #runWhole(own: StepBatch, n: number): Promise<StepOutcome> {
+    if (this.#settings.accumulated === undefined)
+      return this.#run(this.#stageBatch(0, own, n), 0, n, own);
+    this.#checkedTarget(own, n);
+    return this.#runInParts(own, n, own);
+  }
+
+  /**
+   * A step of several passes over parts of nearly one size, whose gradients add up. Each pass divides its
+   * loss by its own count: the loss scale makes that the count of the whole batch, and the update, which
+   * is a run of its own, does without it.
+   */
+  async #runInParts(own: StepBatch, n: number, data: DataMark): Promise<StepOutcome> {
+    if ('stepsPerEpoch' in data) this.#stepsPerEpoch = data.stepsPerEpoch;
+    const rules = this.#rules as TargetRules;
+    const executable = this.#programs.training(this.#settings, imageType(own.x));
+    const learningRate = this.#learningRate();
+    const control = this.#control(learningRate);
+    const whole = rules.count(own.target, n);
+    const parts = partsOf(n, this.#settings.batch);
+    const stage = (part: Part, slot: 0 | 1): Targets => {
+      const target = sliceOf(own.target, part, n);
+      executable.stage(slot, { images: sliceOf(own.x, part, n), target });
+      return target;
+    };
+    await this.#slabs.clearGradients();
+    const total: StepSums = { loss: 0, weight: 0, count: 0, top1: 0, top5: 0 };
+    const auxiliary = this.network.auxiliary.map(() => 0);
+    let slot: 0 | 1 = 0;
+    let target = stage(parts[0]!, slot);
+    for (const [i, { begin, count }] of parts.entries()) {
+      const share = whole === 0 ? 0 : rules.count(target, count) / whole;
+      const running = executable.run({
+        ...{ n: count, slot, range: 'gradients' },
+        control: { ...control, sampleOffset: begin, lossScale: control.lossScale * share },
+      });
+      slot = slot === 0 ? 1 : 0;
+      const next = parts[i + 1];
+      if (next !== undefined) target = stage(next, slot);
+      const { outputs } = await running;
+      const sums = sumsOf(outputs, count);
+      for (const key of ['loss', 'weight', 'count', 'top1', 'top5'] as const)
+        total[key] += sums[key];
+      auxiliaryLosses(outputs, auxiliary.length).forEach((loss, head) => {
+        auxiliary[head]! += loss * share;
+      });
+    }
+    const { count } = parts.at(-1)!;
+    const finite = Number.isFinite(total.loss);
+    const { committed } = finite
+      ? await executable.run({ ...{ n: count, range: 'update', outputs: [] }, control })
+      : { committed: false };
+    this.#finishStep(committed, total.loss / total.weight);
+    this.#movePosition(data, n);
+    return { ...total, learningRate, auxiliary, skipped: !committed };
+  }
+
   #movePosition({ epoch, sample, last }: DataMark, n: number): void {
     if (epoch === undefined || sample === undefined) return;
     this.#position = last ? { epoch: epoch + 1, sample: 0 } : { epoch, sample: sample + n };
@@ -468,9 +571,13 @@ export class Trainer implements Learner, AsyncDisposable {
     if (this.#position.epoch === epoch) this.#position = { epoch: epoch + 1, sample: 0 };
   }
 
-  #stageBatch(slot: 0 | 1, batch: StepBatch, n: number): Executable {
+  #checkedTarget(batch: StepBatch, n: number): Targets {
     this.#checkBatch(n);
-    const target = (this.#rules as TargetRules).check(batch.target, n, batch.indices);
+    return (this.#rules as TargetRules).check(batch.target, n, batch.indices);
+  }
+
+  #stageBatch(slot: 0 | 1, batch: StepBatch, n: number): Executable {
+    const target = this.#checkedTarget(batch, n);
     const executable = this.#programs.training(this.#settings, imageType(batch.x));
     executable.stage(slot, { images: batch.x, target });
     return executable;
@@ -539,6 +646,27 @@ export class Trainer implements Learner, AsyncDisposable {
         { remedy: 'Leave the smaller last batch out: dropLast: true.' },
       );
   }
+}
+
+/** Images of a batch that pass together. */
+interface Part {
+  begin: number;
+  count: number;
+}
+
+/** The fewest parts of at most `most` images each, in sizes that differ by one at most. */
+function partsOf(n: number, most: number): Part[] {
+  const parts = Math.ceil(n / most);
+  return Array.from({ length: parts }, (_, i) => {
+    const begin = Math.floor((i * n) / parts);
+    return { begin, count: Math.floor(((i + 1) * n) / parts) - begin };
+  });
+}
+
+/** The part's range of an array that holds the same for each of n images. */
+function sliceOf<A extends Images | Targets>(values: A, { begin, count }: Part, n: number): A {
+  const each = values.length / n;
+  return values.subarray(begin * each, (begin + count) * each) as A;
 }
 
 function busy(): StriateError {

@@ -15,7 +15,8 @@ struct SlabRun {
   T* slots[Slots + 1];
 };
 
-template <class T, class Rule>
+// Slots are written back where the rule changes them: `Remembers`.
+template <bool Remembers, class T, class Rule>
 STRIATE_HD void updateRun(const Rule& rule, const ops::Gradient<T>& gradient,
                           const SlabRun<T, Rule::kSlots>& run, std::int64_t count, T rate,
                           T decay) {
@@ -33,9 +34,9 @@ STRIATE_HD void updateRun(const Rule& rule, const ops::Gradient<T>& gradient,
     T p = parameters[i];
     rule(gradient(gradients[i]), p, slots, rate, decay);
     parameters[i] = p;
-    if constexpr (kSlots > 0) first[i] = slots[0];
-    if constexpr (kSlots > 1) second[i] = slots[1];
-    if constexpr (kSlots > 2) third[i] = slots[2];
+    if constexpr (Remembers && kSlots > 0) first[i] = slots[0];
+    if constexpr (Remembers && kSlots > 1) second[i] = slots[1];
+    if constexpr (Remembers && kSlots > 2) third[i] = slots[2];
   }
 }
 
@@ -85,8 +86,8 @@ STRIATE_HD void updateSlab(const Call& call) {
       const ops::Gradient<T> gradient = gradientOf<T>(call);
       forEachSegment(
           call, [&](std::int64_t, const ops::Segment& s, std::int64_t first, std::int64_t count) {
-            updateRun<T>(rule, gradient, slabRun<T, Rule::kSlots>(call.views, first), count,
-                         T(control.learningRate * s.rateScale), T(s.weightDecay));
+            updateRun<true>(rule, gradient, slabRun<T, Rule::kSlots>(call.views, first), count,
+                            T(control.learningRate * s.rateScale), T(s.weightDecay));
           });
     });
   });

@@ -105,9 +105,9 @@ __device__ __forceinline__ Rule makeRule(const Attributes& attributes, const Con
   return rule;
 }
 
-// Calls update(s, g, p, slots) for the elements of a thread's packet that lie in segment s, and writes
-// parameters and slots back.
-template <int Slots, class Update>
+// Calls update(s, segment, g, p, slots) for the elements of a thread's packet that lie in segment s, and
+// writes parameters back, and slots where the rule changes them (`Remembers`).
+template <bool Remembers, int Slots, class Update>
 __device__ __forceinline__ void updatePacket(const SlabArguments<Slots>& a, std::int64_t element,
                                              const Update& update) {
   // A packet may hold the end of one segment and, after the gap, the beginning of the next.
@@ -133,7 +133,7 @@ __device__ __forceinline__ void updatePacket(const SlabArguments<Slots>& a, std:
       }
       storePacket(a.parameters + element, p);
 #pragma unroll
-      for (int k = 0; k < Slots; ++k) storePacket(a.slots[k] + element, slots[k]);
+      for (int k = 0; Remembers && k < Slots; ++k) storePacket(a.slots[k] + element, slots[k]);
       return;
     }
     for (std::int64_t e = element; e < element + kSlabWidth; ++e) {
@@ -144,7 +144,7 @@ __device__ __forceinline__ void updatePacket(const SlabArguments<Slots>& a, std:
       update(s, segment, load(a.gradients + e), p, own);
       store(a.parameters + e, p);
 #pragma unroll
-      for (int k = 0; k < Slots; ++k) store(a.slots[k] + e, own[k]);
+      for (int k = 0; Remembers && k < Slots; ++k) store(a.slots[k] + e, own[k]);
     }
   }
 }
@@ -160,10 +160,11 @@ __global__ void __launch_bounds__(kThreads)
       a.first + (std::int64_t(blockIdx.x) * kThreads + threadIdx.x) * kSlabWidth;
   if (element >= a.length) return;
   const ops::Gradient<float> gradient = loadGradient(now, a.clip);
-  updatePacket(a, element, [&](int, const ops::Segment& segment, float g, float& p, float* slots) {
-    rule(gradient(g), p, slots, static_cast<float>(now.learningRate * segment.rateScale),
-         segment.weightDecay);
-  });
+  updatePacket<true>(
+      a, element, [&](int, const ops::Segment& segment, float g, float& p, float* slots) {
+        rule(gradient(g), p, slots, static_cast<float>(now.learningRate * segment.rateScale),
+             segment.weightDecay);
+      });
 }
 
 // Launches kernel(arguments, rest...) over the slab.

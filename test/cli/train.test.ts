@@ -49,6 +49,39 @@ describe('cli: train, evaluate, predict', () => {
     expect(refused.stdout).to.include('svm-hinge-squared');
   });
 
+  for (const [optimizer, ...more] of [
+    ['adam'],
+    ['adamw', '--micro-batch', '16', '--clip-norm', '1'],
+    ['rmsprop', '--momentum', '0.5', '--lr', '0.001'],
+    ['adagrad'],
+    ['adadelta'],
+    ['lars', '--lr', '5', '--micro-batch', '24'],
+    ['lamb', '--lr', '0.01'],
+  ] as const)
+    it(`learns by ${[optimizer, ...more].join(' ')}`, async () => {
+      const out = `${optimizer}.safetensors`;
+      const run = ['--optimizer', optimizer, '--epochs', '4', '--out', out];
+      const ended = await train(...run, ...more);
+      expect(ended.code, ended.stderr).to.equal(0);
+      expect(jsonLine(ended).steps).to.equal(20);
+      expect(jsonLine(ended).testAccuracy).to.be.above(0.6);
+    });
+
+  it('a micro-batch changes nothing but rounding', async () => {
+    const losses = ['64', '20'].map(async (size) => {
+      const out = `micro${size}.safetensors`;
+      return jsonLine(await train('--epochs', '1', '--micro-batch', size, '--out', out)).trainLoss;
+    });
+    const [whole, parts] = (await Promise.all(losses)) as [number, number];
+    expect(parts).to.be.closeTo(whole, 1e-4 * whole);
+  });
+
+  it('refuses a momentum where there is none', async () => {
+    const ended = await train('--optimizer', 'adam', '--momentum', '0.9');
+    expect(ended.code).to.equal(2);
+    expect((jsonLine(ended).error as { remedy: string }).remedy).to.include('--momentum');
+  });
+
   it('evaluates the checkpoint to the same figures', async () => {
     const trained = jsonLine(await train('--epochs', '1', '--out', 'one.safetensors'));
     const ended = await striate(

@@ -1,6 +1,6 @@
 // The common table of op cases on a CUDA device.
-import '../../lib/layers/index.js';
 import { isHalf } from '../../lib/program/half.js';
+import '../ops/definitions.js';
 import type { Numbers, OpCase, OpCases, Precision } from '../ops/cases.js';
 import { expectNone } from '../ops/compare.js';
 import { wrongOutputs } from '../ops/expected.js';

@@ -225,7 +225,7 @@ export const range = (pitch: number, channelOffset: number): Range => ({ pitch, 
 const unbatched = new Set(
   (
     'w b dw db gamma beta mean variance unbiased dgamma dbeta runningMean runningVariance std statistics ' +
-    'workspace weights gradients parameters momentum segments clip loss'
+    'workspace weights gradients parameters averages momentum segments trusted clip loss'
   ).split(' '),
 );
 export const isBatched = (name: string, shape: readonly number[]): boolean =>

@@ -98,6 +98,36 @@ describe('compile', () => {
     );
   });
 
+  it('runs nothing backward below the lowest trained parameter', () => {
+    for (const make of [residual, mixture, nestedConcat]) {
+      const network = make();
+      const names = network.parameters().map((p) => p.name);
+      for (let lowest = 0; lowest < names.length; lowest++) {
+        const kept = names[lowest]!;
+        if (!network.parameters()[lowest]!.spec.trainable) continue;
+        const freeze = names.slice(0, lowest).map((name) => new RegExp(`^${name}$`));
+        const program = compileTraining(network, { ...recipe, freeze });
+        const trained = program.parameters.filter((p) => p.trainable);
+        expect(trained.map((p) => p.name)).to.include(kept);
+        // Exactly the gradients of what is trained, each aligned to 64 bytes.
+        const bytes = trained.map((p) => Math.ceil((4 * p.elements) / 64) * 64);
+        expect(program.bytes.gradients).to.equal(bytes.reduce((a, b) => a + b, 0));
+        const reached = new Set(
+          program.instructions.filter((i) => i.phase === 'backward').map((i) => i.layer),
+        );
+        const layers = network.nodes.map((node) => node.name);
+        const first = layers.indexOf(kept.slice(0, kept.lastIndexOf('.')));
+        const below = layers.slice(0, first).filter((name) => reached.has(name));
+        expect(below, `${make.name}, from ${kept} on`).to.deep.equal([]);
+        for (const b of program.buffers)
+          if (b.category === 'activationGradients')
+            expect(layers.slice(0, Math.max(0, first - 1)), b.name).to.not.include(
+              b.name.split('.')[0],
+            );
+      }
+    }
+  });
+
   it('takes the gradient by the output from the caller', () => {
     const program = compileTraining(residual(), { ...recipe, loss: 'external' });
     expect(program.kind).to.equal('external');

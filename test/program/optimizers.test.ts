@@ -4,6 +4,8 @@ import {
   adagrad,
   adam,
   adamW,
+  lamb,
+  lars,
   optimizerFromJSON,
   rmsProp,
   sgd,
@@ -30,6 +32,7 @@ describe('sgd', () => {
       learningRateScale: 2,
       weightDecay: 0,
       frozen: false,
+      trustRatio: true,
     });
     // Twice: the flag g must not matter.
     for (let i = 0; i < 2; i++)
@@ -37,11 +40,13 @@ describe('sgd', () => {
         learningRateScale: 3,
         weightDecay: 5e-4,
         frozen: false,
+        trustRatio: true,
       });
     expect(optimizer.settingsOf('conv1.w')).to.deep.equal({
       learningRateScale: 1,
       weightDecay: 5e-4,
       frozen: false,
+      trustRatio: true,
     });
   });
 
@@ -147,6 +152,10 @@ describe('other optimizers', () => {
     [rmsProp({ momentum: 0.5, alpha: 0.9 }), 'rmsProp', ['square', 'momentum']],
     [adagrad({ learningRateDecay: 1, initialAccumulator: 2 }), 'adagrad', ['sum']],
     [adadelta({ rho: 0.95 }), 'adadelta', ['square', 'delta']],
+    [lars({ trustCoefficient: 0.01 }), 'lars', ['momentum']],
+    [lamb({ groups: [{ match: /\.b$/, trustRatio: false }] }), 'lamb', ['average', 'square']],
+    [adam({ clip: { value: 0.5 } }), 'adam', ['average', 'square']],
+    [sgd({ momentum: 0.9, clip: { norm: 1 } }), 'sgd', ['momentum']],
   ];
 
   for (const [optimizer, op, slots] of made)
@@ -167,6 +176,34 @@ describe('other optimizers', () => {
     ]);
     expect(adamW().settingsOf('x.w').weightDecay).to.equal(0.01);
     expect(adam().settingsOf('x.w').weightDecay).to.equal(0);
+  });
+
+  it('tells LARS and LAMB whom to trust', () => {
+    const optimizer = lamb({ groups: [{ match: /\.b$/, trustRatio: false }] });
+    const program = compileTraining(lenet(), { ...recipe, optimizer });
+    const [step] = named(program, 'lamb');
+    const trusted = program.buffers[step!.operands[6]!.buffer]!;
+    const constant = program.constants.find(({ offset }) => offset === trusted.offset)!;
+    const flags = new Int32Array(Uint8Array.from(Buffer.from(constant.data, 'base64')).buffer);
+    expect([...flags]).to.deep.equal(
+      program.parameters.map((p) => (p.name.endsWith('.b') ? 0 : 1)),
+    );
+  });
+
+  it('clips by a measured factor, or by a bound that is known', () => {
+    const measured = compileTraining(lenet(), {
+      ...{ ...recipe, optimizer: sgd({ clip: { norm: 1 } }) },
+    });
+    expect(measured.instructions.slice(-3).map((i) => i.op)).to.deep.equal([
+      ...['checkFinite', 'clipNorm', 'sgd'],
+    ]);
+    const known = compileTraining(lenet(), {
+      ...{ ...recipe, optimizer: sgd({ clip: { value: 0.5 } }) },
+    });
+    const clip = known.buffers.find((b) => b.name === 'clip')!;
+    const constant = known.constants.find(({ offset }) => offset === clip.offset)!;
+    const bounds = new Float32Array(Uint8Array.from(Buffer.from(constant.data, 'base64')).buffer);
+    expect([...bounds]).to.deep.equal([1, 0.5]);
   });
 
   it('a frozen group costs nothing and changes nothing', () => {
@@ -194,6 +231,14 @@ describe('other optimizers', () => {
       () => adagrad({ learningRateDecay: -1 }),
       () => adagrad({ initialAccumulator: NaN }),
       () => adadelta({ rho: 2 }),
+      () => lars({ trustCoefficient: 0 }),
+      () => lamb({ betas: [0.9, 1] }),
+      () => lamb({ groups: [{ match: /x/, trustRatio: 0 as unknown as boolean }] }),
+      () => sgd({ clip: { norm: 0 } }),
+      () => sgd({ clip: { value: -1 } }),
+      () => sgd({ clip: {} as { norm: number } }),
+      () => sgd({ clip: { norm: 1, value: 1 } }),
+      () => sgd({ clip: 1 as unknown as { norm: number } }),
       () => adadelta({ groups: [{ match: /x/, frozen: 'yes' as unknown as boolean }] }),
     ];
     for (const make of wrong) expect(thrown(make).code, String(make)).to.equal('INVALID_ARGUMENT');

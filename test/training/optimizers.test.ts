@@ -40,6 +40,13 @@ const runs: Readonly<Record<string, Optimizer>> = {
   }),
   adagrad: adagrad({ ...common, learningRateDecay: 0.1, initialAccumulator: 0.25 }),
   adadelta: adadelta(common),
+  'clip-norm': sgd({ ...common, momentum: Math.fround(0.9), nesterov: true, clip: { norm: 0.5 } }),
+  'clip-value': sgd({
+    ...common,
+    momentum: Math.fround(0.9),
+    nesterov: true,
+    clip: { value: 0.25 },
+  }),
 };
 
 const numbers = (count: number, f: (i: number) => number): Float64Array =>
@@ -80,7 +87,7 @@ describe('optimizers over ten steps', () => {
 
   for (const [name, optimizer] of Object.entries(runs)) {
     for (const [precision, tolerance] of [
-      ['float64', name === 'sgd' ? 1e-6 : 1e-12],
+      ['float64', /^(sgd|clip)/.test(name) ? 1e-6 : 1e-12],
       ['float32', 2e-6],
     ] as const)
       it(`${name} is PyTorch's in ${precision}, also when it is resumed`, async () => {
