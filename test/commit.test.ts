@@ -60,7 +60,7 @@ function program(runner: Runner): OpProgram {
   return made;
 }
 
-/** The same with gradients times a loss scale, divided by it in place. */
+/** The same with gradients times a loss scale, which the optimizer divides by. */
 function scaledProgram(runner: Runner, gradients: ArrayLike<number>): OpProgram {
   const made = new OpProgram(runner.device, {
     gradients: floats(gradients, 'accumulate'),
@@ -72,7 +72,7 @@ function scaledProgram(runner: Runner, gradients: ArrayLike<number>): OpProgram 
     },
     parameters: floats(numbers(length, 'parameters'), 'accumulate'),
   });
-  made.add('unscaleGradients', {}, { gradients: 'gradients' });
+  made.add('checkFinite', {}, { gradients: 'gradients' });
   const operands = { gradients: 'gradients', segments: 'segments', parameters: 'parameters' };
   made.add('sgd', { momentum: 0, nesterov: 0 }, operands);
   return made;

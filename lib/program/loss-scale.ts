@@ -13,13 +13,3 @@ export const scaleByLossScale = defineOp({
   attributes: { reserved: 'int32' },
   inPlace: [['y', 'x']],
 });
-
-/**
- * Divides the gradients by the step's loss scale, and clears the commit flag when one of them is NaN or
- * infinite.
- */
-export const unscaleGradients = defineOp({
-  name: 'unscaleGradients',
-  operands: [{ name: 'gradients', role: 'out', element: 'compute' }],
-  attributes: { reserved: 'int32' },
-});

@@ -380,7 +380,12 @@ export class Trainer implements Learner, AsyncDisposable {
       this.#checkOpen();
       const programs = await this.#averages();
       const predictor = new Predictor(
-        ...([this.#settings.batch, this.#input, this.#output, computeTypeOf(this.precision)] as const),
+        ...([
+          this.#settings.batch,
+          this.#input,
+          this.#output,
+          computeTypeOf(this.precision),
+        ] as const),
         (type) => programs.inference(this.#settings, type),
       );
       return predictor.predict(images);

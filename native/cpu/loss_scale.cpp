@@ -5,8 +5,6 @@
 
 namespace striate::cpu::STRIATE_ISA {
 
-using ops::LossScale;
-
 namespace {
 
 template <class T>
@@ -21,34 +19,11 @@ STRIATE_HD void scale(const View& x, const View& y, Context& context) {
   });
 }
 
-// The test counts integers, so that the loop vectorises.
-template <class T>
-STRIATE_HD void unscale(const View& gradients, Context& context) {
-  const T factor = LossScale::inverse<T>(context.control);
-  forEachRun(context.threads, {&gradients},
-             [&](std::int64_t pixel, std::int64_t c, std::int64_t count) {
-               T* g = at<T>(gradients, pixel, c);
-               int found = 0;
-               for (std::int64_t i = 0; i < count; ++i) {
-                 const T value = g[i] * factor;
-                 g[i] = value;
-                 found |= !(LossScale::residue(value) == T(0));
-               }
-               if (found) __atomic_store_n(&context.control.commit, 0, __ATOMIC_RELAXED);
-             });
-}
-
 }  // namespace
 
 void loss_scale(const Call& call) {
   const View* v = call.views;
-  forFloatType(v[call.op == LossScale::Scale ? 1 : 0].dtype, [&](auto type) {
-    using T = decltype(type);
-    if (call.op == LossScale::Scale)
-      scale<T>(v[0], v[1], call.context);
-    else
-      unscale<T>(v[0], call.context);
-  });
+  forFloatType(v[1].dtype, [&](auto type) { scale<decltype(type)>(v[0], v[1], call.context); });
 }
 
 }  // namespace striate::cpu::STRIATE_ISA
