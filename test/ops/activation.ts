@@ -137,6 +137,7 @@ const backward = (k: Kind, v: Volume, fill = k.fill ?? standard): OpCase => {
   return {
     name: `${k.name} ${v.name}`,
     attributes: attributesOf(k),
+    ...(k.output && { noHalf: 'the reference reads x, of which a rounded y tells little' }),
     inputs: {
       ...(k.output
         ? {
