@@ -37,12 +37,13 @@ struct LocallyConnected2d {
 
   // The views of a call by their part in the forward pass, whichever of them is a gradient.
   struct Roles {
-    const View &x, &w, &b, &y;
+    const View &x, &w;
+    View b;
+    const View& y;
   };
   static Roles roles(int op, const View* v) {
-    static const View none;
     if (op == Forward) return {v[0], v[1], v[2], v[3]};
-    if (op == BackwardData) return {v[2], v[1], none, v[0]};
+    if (op == BackwardData) return {v[2], v[1], View{}, v[0]};
     return {v[0], v[2], v[3], v[1]};
   }
 

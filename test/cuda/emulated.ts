@@ -16,6 +16,13 @@ export const schedules: readonly Schedule[] = (['late', 'early'] as const).flatM
   (['forward', 'reverse', 'shuffled 7'] as const).map((order) => ({ order, timing })),
 );
 
+/** Each order once, each timing at least once. */
+export const fewSchedules: readonly Schedule[] = [
+  { order: 'forward', timing: 'late' },
+  { order: 'reverse', timing: 'early' },
+  { order: 'shuffled 7', timing: 'late' },
+];
+
 /** What the card has done and holds. */
 export interface CardCounts {
   allocations: number;

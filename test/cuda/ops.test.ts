@@ -2,27 +2,20 @@
 import { cudaState } from '../../lib/runtime/cuda.js';
 import { skipGroup } from '../support/skip.js';
 import { opTests } from './cases.js';
-import { emulatedLibrary, schedules, type Schedule } from './emulated.js';
+import { emulatedLibrary, fewSchedules, schedules } from './emulated.js';
 
 describe('ops on cuda:emulated', function () {
   this.timeout(300_000);
   opTests(emulatedLibrary, schedules);
 });
 
-const halves = ['bfloat16', 'float16'] as const;
-const fewSchedules: readonly Schedule[] = [
-  { order: 'forward', timing: 'late' },
-  { order: 'reverse', timing: 'early' },
-  { order: 'shuffled 7', timing: 'late' },
-];
+// float16 is the same kernels with another conversion: test/full/cuda-ops-float16.test.ts.
+describe('ops on cuda:emulated in bfloat16', function () {
+  this.timeout(300_000);
+  opTests(emulatedLibrary, fewSchedules, 'bfloat16');
+});
 
-for (const precision of halves)
-  describe(`ops on cuda:emulated in ${precision}`, function () {
-    this.timeout(300_000);
-    opTests(emulatedLibrary, fewSchedules, precision);
-  });
-
-for (const precision of ['float32', ...halves] as const)
+for (const precision of ['float32', 'bfloat16', 'float16'] as const)
   describe(`ops on cuda in ${precision}`, function () {
     this.timeout(300_000);
     opTests(

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { sgd, softmaxCrossEntropy, type Network } from '../../lib/index.js';
 import { device, type Device } from '../../lib/runtime/device.js';
-import { emulatedLibrary } from './emulated.js';
+import { emulatedLibrary } from '../cuda/emulated.js';
 import { narrow, small, waves } from '../models/small.js';
 
 const batch = 3;

@@ -17,9 +17,9 @@ import {
   lossesOf,
   smallResidualNetwork,
   trainerOn,
-} from './digits.js';
+} from '../cuda/digits.js';
 import type { Trainer, TrainerOptions } from '../../lib/training/trainer.js';
-import { Card, emulatedLibrary } from './emulated.js';
+import { Card, emulatedLibrary } from '../cuda/emulated.js';
 
 describe('precision on cuda:emulated', function () {
   this.timeout(300_000);

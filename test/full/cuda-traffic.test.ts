@@ -2,9 +2,9 @@
 import { expect } from 'chai';
 import '../../lib/layers/index.js';
 import { Runner } from '../ops/run.js';
-import { emulatedLibrary } from './emulated.js';
-import { inBFloat16, resnet50, vgg16, type Work } from './layers.js';
-import { excesses, measure, type Measured } from './traffic.js';
+import { emulatedLibrary } from '../cuda/emulated.js';
+import { inBFloat16, resnet50, vgg16, type Work } from '../cuda/layers.js';
+import { excesses, measure, type Measured } from '../cuda/traffic.js';
 
 describe('memory traffic on cuda:emulated', function () {
   this.timeout(300_000);
