@@ -12,8 +12,6 @@ export const sectorBytes = 32;
 export const mostCoalescing = 1.1;
 /** Sectors that blocks read, beside those that there are. */
 const usualReads = 1.1;
-/** In 16 bits: what is float32 a channel weighs twice as much beside such volumes. */
-const halfReads = 1.15;
 /** Where neighbouring blocks share the border of a window. */
 const windowReads = 1.3;
 
@@ -74,14 +72,13 @@ export function excesses(work: Work, kernels: readonly Measured[]): string[] {
         `${work.layer} ${work.op}, ${kernel}: ${what} ${ratio.toFixed(3)}, at most ${most}`,
       );
   };
-  const usual = work.layer.endsWith('bfloat16') ? halfReads : usualReads;
   for (const count of kernels) {
     const { kernel, coalescing, reread, rewritten, moved } = count;
     say(kernel, 'coalescing', coalescing, mostCoalescing);
     if (kernel === 'im2col') {
       say(kernel, 'sectors read', reread, windowReads);
       say(kernel, 'sectors written', rewritten, usualReads);
-    } else say(kernel, 'sectors', moved, overlaps(work) ? windowReads : usual);
+    } else say(kernel, 'sectors', moved, overlaps(work) ? windowReads : usualReads);
   }
   if (elementwise.has(work.op)) {
     const sectors = kernels.reduce((sum, k) => sum + k.uniqueReads + k.uniqueWrites, 0);
