@@ -131,13 +131,12 @@ const forward = (k: Kind, v: Volume, fill = k.fill ?? standard): OpCase => ({
   outputs: { y: { shape: v.shape, ...v.to, ...(v.accumulate && { accumulate: true }) } },
 });
 
-/** Where the gradient is given y, the reference reads `x0`. */
+/** Where the gradient is given y, the reference goes back to its x. */
 const backward = (k: Kind, v: Volume, fill = k.fill ?? standard): OpCase => {
   const x: Input = { shape: v.shape, fill };
   return {
     name: `${k.name} ${v.name}`,
     attributes: attributesOf(k),
-    ...(k.output && { noHalf: 'the reference reads x, of which a rounded y tells little' }),
     inputs: {
       ...(k.output
         ? {
@@ -150,6 +149,14 @@ const backward = (k: Kind, v: Volume, fill = k.fill ?? standard): OpCase => {
     outputs: { dx: { shape: v.shape, ...v.to, ...(v.accumulate && { accumulate: true }) } },
   };
 };
+
+/** An x of which the kind makes y; where there are many, one of the same slope. */
+function inverse({ kind, alpha = 0 }: Kind, y: number): number {
+  if (kind === 1) return y > 0 ? y : Math.log1p(y / alpha);
+  if (kind === 2) return Math.log(y / (1 - y));
+  if (kind === 3) return Math.atanh(y);
+  return y;
+}
 
 const map = (x: Numbers, f: (value: number, i: number) => number): Float64Array =>
   Float64Array.from(x, f);
@@ -200,8 +207,8 @@ export default [
           noTorch: 'PyTorch has numbers for some',
         })),
     ],
-    reference: ({ x, x0, dy }: Arrays, c) => ({
-      dx: map(dy!, (g, i) => g * of(c).slope((x ?? x0)![i]!)),
+    reference: ({ x, y, dy }: Arrays, c) => ({
+      dx: map(dy!, (g, i) => g * of(c).slope(x?.[i] ?? inverse(of(c), y![i]!))),
     }),
   },
 ] satisfies FamilyCases;
