@@ -77,8 +77,6 @@ export interface OpCase {
   inputs: Readonly<Record<string, Input>>;
   outputs: Readonly<Record<string, Output>>;
   control?: ControlValues;
-  /** Not run in 16 bits, and why. */
-  noHalf?: string;
   /** Why PyTorch has no values for this case. */
   noTorch?: string;
   /** Why the numeric gradient check leaves the case out. */
