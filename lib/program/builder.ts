@@ -5,6 +5,7 @@ import { copy } from './copy.js';
 import { isHalf } from './half.js';
 import type {
   AttributeValues,
+  CompilePlan,
   OpDefinition,
   OperandSpec,
   Operands,
@@ -188,7 +189,8 @@ export class Builder {
       this.storageType === this.dtype
         ? operands
         : this.#withTypes(op, operands, { ...place, ...(volumes && { volumes }) }, after);
-    const step = makeStep(op, numbers, this.#withWorkspace(op, numbers, typed, place), place);
+    const chosen = op.choose?.(numbers, tensorsOf(typed), this.#plan()) ?? numbers;
+    const step = makeStep(op, chosen, this.#withWorkspace(op, chosen, typed, place), place);
     (place.phase === 'commit' ? this.commits : this.steps).push(step, ...after);
     return step;
   }
@@ -392,6 +394,11 @@ export class Builder {
     return { tensor: made, access: 'overwrite' };
   }
 
+  #plan(): CompilePlan {
+    const { device, batch, dtype } = this;
+    return { device, batch, dtype };
+  }
+
   /** Gives the op the workspace that it asks for. */
   #withWorkspace(
     op: OpDefinition,
@@ -402,13 +409,8 @@ export class Builder {
     const spec = op.operands.find((o) => o.name === 'workspace');
     if (spec === undefined || op.workspace === undefined || operands.workspace !== undefined)
       return operands;
-    const tensors: Operands = {};
-    for (const [name, operand] of Object.entries(operands))
-      tensors[name] = operand === undefined || !('access' in operand) ? operand : operand.tensor;
-    const { fixed, perImage } = op.workspace(attributes, tensors, this.dtype, {
-      device: this.device,
-      batch: this.batch,
-    });
+    const tensors = tensorsOf(operands);
+    const { fixed, perImage } = op.workspace(attributes, tensors, this.dtype, this.#plan());
     const bytes = fixed + perImage * this.batch;
     if (bytes === 0 && spec.optional) return operands;
     const storage = this.storage({
@@ -420,6 +422,12 @@ export class Builder {
     });
     return { ...operands, workspace: denseView(storage, [Math.max(1, bytes)], false) };
   }
+}
+
+function tensorsOf(operands: Record<string, Tensor | Target | undefined>): Operands {
+  return Object.fromEntries(
+    Object.entries(operands).map(([name, operand]) => [name, operand && tensorOf(operand)]),
+  );
 }
 
 function tensorOf(operand: Tensor | Target): Tensor {
