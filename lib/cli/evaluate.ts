@@ -6,7 +6,7 @@ import type { DeviceName } from '../runtime/device.js';
 import { checkFits } from '../training/evaluate.js';
 import { MetricSums, type StepSums } from '../training/metrics.js';
 import { load, type Prediction } from '../training/model.js';
-import { endsOf } from '../training/setup.js';
+import { endsOf } from '../training/ends.js';
 import { TargetRules } from '../training/targets.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openData } from './dataset.js';

@@ -1,7 +1,8 @@
-import { BatchReader, type Batch, type DataPosition } from '../data/batches.js';
-import { checkDataset, sampleArrays, type Dataset } from '../data/dataset.js';
+import type { Batch, DataPosition } from '../data/batches.js';
+import { checkDataset, type Dataset } from '../data/dataset.js';
 import { CancelledError, StriateError } from '../errors.js';
 import { checkNames } from '../graph/options.js';
+import { Feed } from './feed.js';
 import { MetricSums, type Metrics, type StepSums } from './metrics.js';
 import { openProgress, type Progress, type ProgressState } from './progress.js';
 
@@ -203,68 +204,6 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
   private reachedMaxSteps(): boolean {
     const { maxSteps } = this.options;
     return maxSteps !== undefined && this.learner.steps - this.learner.began.step >= maxSteps;
-  }
-}
-
-/** The data's side of a fit: while a step uses one slot, the next batch is read and staged into the other. */
-class Feed {
-  /** The batch that stands in `slot`; undefined at the end of the data. */
-  current: Batch | undefined;
-  slot: 0 | 1 = 1;
-  private readonly reader: BatchReader;
-  private coming: Promise<Batch | undefined> | undefined;
-
-  constructor(
-    private readonly learner: Learner,
-    set: Dataset,
-    options: FitOptions,
-    epochs: number,
-  ) {
-    this.reader = new BatchReader(
-      set,
-      {
-        batch: learner.batch,
-        seed: learner.seed,
-        epochs,
-        start: learner.position,
-        shuffle: options.shuffle ?? !set.sequential,
-        dropLast: options.dropLast ?? false,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      },
-      sampleArrays(set, learner.batch),
-    );
-  }
-
-  get stepsPerEpoch(): number | undefined {
-    return this.reader.stepsPerEpoch;
-  }
-
-  /** Begins to read and stage the next batch. */
-  prepare(): void {
-    this.coming = this.fetch(this.slot === 0 ? 1 : 0);
-    // Its failure is reported by `advance`, after the step that runs meanwhile.
-    this.coming.catch(() => undefined);
-  }
-
-  /** Waits for the next batch; it becomes the current one. */
-  async advance(): Promise<void> {
-    if (!this.coming) this.prepare();
-    this.current = await this.coming;
-    this.coming = undefined;
-    this.slot = this.slot === 0 ? 1 : 0;
-  }
-
-  async close(): Promise<void> {
-    await this.reader.close();
-    await this.coming?.catch(() => undefined);
-  }
-
-  private async fetch(slot: 0 | 1): Promise<Batch | undefined> {
-    const batch = await this.reader.read();
-    if (batch) this.learner.stage(slot, batch);
-    // One turn of the event loop a step, so that a fit never starves timers and sockets.
-    await new Promise((resolve) => setImmediate(resolve));
-    return batch;
   }
 }
 

@@ -4,7 +4,6 @@ import type { Json } from '../graph/layer.js';
 import { Network } from '../graph/network.js';
 import type { Shape } from '../graph/shape.js';
 import { lossFromJSON } from '../losses/index.js';
-import type { Loss } from '../losses/loss.js';
 import { averageSlot } from '../optimizers/average.js';
 import { compileInference } from '../program/compile.js';
 import type { Preprocess } from '../program/preprocess.js';
@@ -17,7 +16,7 @@ import {
   type Precision,
 } from '../program/precision.js';
 import type { Device, DeviceName } from '../runtime/device.js';
-import { noAverage } from './averaged.js';
+import { noAverage } from './averages.js';
 import { readCheckpoint } from './checkpoint.js';
 import {
   topClasses,
@@ -25,16 +24,15 @@ import {
   type ClassifyOptions,
   type Prediction,
 } from './classify.js';
-import { checkFits, evaluateSet } from './evaluate.js';
 import type { Images } from './images.js';
+import { Inference } from './inference.js';
 import { initialValues } from './initial.js';
+import { Lifetime } from './lifetime.js';
 import type { Metrics } from './metrics.js';
-import { Mutex } from './mutex.js';
-import { Predictor } from './predictor.js';
 import { compileSettings, likelyType, Programs, type ProgramSettings } from './programs.js';
-import { deviceFor, endsOf } from './setup.js';
+import { endsOf } from './ends.js';
+import { deviceFor } from './setup.js';
 import { Slabs } from './slabs.js';
-import { TargetRules } from './targets.js';
 import type { HostTensor } from './weights.js';
 
 export type { Classification, ClassifyOptions, Prediction } from './classify.js';
@@ -65,7 +63,6 @@ export interface ModelSource extends NetworkWithWeights {
   classes?: readonly string[];
 }
 
-/**
 /**
  * A network with the parameters of a checkpoint, or with weights that are at hand, for inference: without
  * the branches of auxiliary outputs.
@@ -155,11 +152,8 @@ function forInference(
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */
 export class Model implements AsyncDisposable {
-  readonly #predictor: Predictor;
-  readonly #evaluating = new Mutex();
-  readonly #input: Shape;
-  readonly #output: Shape;
-  #closing: Promise<void> | undefined;
+  readonly #lifetime = new Lifetime('model', 'Load it again.');
+  readonly #inference: Inference;
 
   constructor(
     readonly network: Network,
@@ -169,13 +163,7 @@ export class Model implements AsyncDisposable {
     private readonly settings: ProgramSettings,
     private readonly held: { programs: Programs; slabs: Slabs; ownsDevice: boolean; loss: Json },
   ) {
-    const { input, output } = endsOf(network);
-    this.#input = input;
-    this.#output = output;
-    const dtype = computeTypeOf(settings.precision);
-    this.#predictor = new Predictor(settings.batch, input, output, dtype, (type) =>
-      held.programs.inference(settings, type),
-    );
+    this.#inference = new Inference(network, held.programs, settings, this.#lifetime);
   }
 
   get precision(): Precision {
@@ -184,7 +172,7 @@ export class Model implements AsyncDisposable {
 
   /** `[height, width, channels]` of the images that it takes. */
   get inputShape(): Shape {
-    return this.#input;
+    return endsOf(this.network).input;
   }
 
   /**
@@ -192,8 +180,7 @@ export class Model implements AsyncDisposable {
    * @throws StriateError `INVALID_ARGUMENT` for an array of the wrong type or length.
    */
   async predict(x: Images): Promise<Prediction> {
-    this.#checkOpen();
-    return this.#predictor.predict(x);
+    return this.#inference.predict(x);
   }
 
   /** Softmax over the outputs, the best classes first, for each image. */
@@ -206,36 +193,21 @@ export class Model implements AsyncDisposable {
    * @throws StriateError `INVALID_ARGUMENT` when that loss was a function or external.
    */
   async evaluate(set: Dataset, options: { signal?: AbortSignal } = {}): Promise<Metrics> {
-    this.#checkOpen();
-    const loss: Loss = lossFromJSON(this.held.loss);
-    const rules = new TargetRules(loss, this.#output, computeTypeOf(this.settings.precision));
-    checkFits(set, this.#input, rules);
-    return this.#evaluating.run(async () => {
-      this.#checkOpen();
-      const executable = this.held.programs.evaluation(this.settings, loss, set.dtype);
-      return evaluateSet(executable, set, rules, options.signal);
-    });
+    this.#lifetime.checkOpen();
+    return this.#inference.evaluate(set, lossFromJSON(this.held.loss), options);
   }
 
   /** Waits for the calls under way and frees everything. Twice is harmless. */
   close(): Promise<void> {
-    this.#closing ??= this.#closeNow();
-    return this.#closing;
+    return this.#lifetime.close(async () => {
+      await this.#inference.idle();
+      this.held.programs.dispose();
+      this.held.slabs.dispose();
+      if (this.held.ownsDevice) await this.device.close();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #checkOpen(): void {
-    if (this.#closing)
-      throw new StriateError('DISPOSED', 'the model is closed', { remedy: 'Load it again.' });
-  }
-
-  async #closeNow(): Promise<void> {
-    await Promise.all([this.#predictor.idle(), this.#evaluating.run(() => undefined)]);
-    this.held.programs.dispose();
-    this.held.slabs.dispose();
-    if (this.held.ownsDevice) await this.device.close();
   }
 }
