@@ -49,6 +49,8 @@ export interface TrainingOptions extends CompileOptions {
    * over zeroed gradients, and one of the range update.
    */
   accumulate?: boolean;
+  /** Also give the network's output, as the output `logits`. Default false. */
+  logits?: boolean;
 }
 
 export interface EvaluationOptions extends CompileOptions {
@@ -91,7 +93,9 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   const seeds =
     loss === 'external' ? externalSeeds(builder, heads) : lossSeeds(builder, loss, heads, 'train');
 
+  if (options.logits === true) builder.output('logits', output);
   builder.accumulates = options.accumulate === true;
+  builder.scalesLoss = builder.accumulates;
   const homes = gradientHomes(builder, isFrozen);
   const finished = differentiate(builder, seeds, homes);
   const names = new Map([...builder.parameters].map(([name, t]) => [t, name]));
@@ -152,7 +156,7 @@ export function compileInference(network: NetworkDescription, options: Inference
   return finishShared(builder, options, 'infer');
 }
 
-function newBuilder(options: CompileOptions): Builder {
+export function newBuilder(options: CompileOptions): Builder {
   const { batch, precision = 'float32', inputDtype = 'float32', device = 'cpu' } = options;
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new StriateError('INVALID_ARGUMENT', `the batch is ${batch}`, {
@@ -172,18 +176,19 @@ function requireOneOf(name: string, value: string, allowed: readonly string[]): 
   });
 }
 
-function lowered(
+export function lowered(
   builder: Builder,
   network: NetworkDescription,
   options: CompileOptions,
   mode: 'train' | 'infer',
+  differentiated = mode === 'train',
 ): LoweredNetwork {
   const inputDtype = options.inputDtype ?? builder.dtype;
   const preprocess = options.preprocess ?? defaultPreprocess(inputDtype);
-  return lower(builder, network, { mode, inputDtype, preprocess });
+  return lower(builder, network, { mode, differentiated, inputDtype, preprocess });
 }
 
-function oneOutput(outputs: readonly Tensor[]): Tensor {
+export function oneOutput(outputs: readonly Tensor[]): Tensor {
   const [output] = outputs;
   if (output === undefined || outputs.length > 1)
     throw new StriateError(
@@ -200,7 +205,7 @@ function oneOutput(outputs: readonly Tensor[]): Tensor {
 type Head = LoweredNetwork['auxiliary'][number];
 
 /** The loss of every head, against one target. */
-function lossSeeds(
+export function lossSeeds(
   builder: Builder,
   loss: Loss,
   heads: readonly Head[],
@@ -223,7 +228,7 @@ function lossSeeds(
   });
 }
 
-function externalSeeds(builder: Builder, heads: readonly Head[]): Seed[] {
+export function externalSeeds(builder: Builder, heads: readonly Head[]): Seed[] {
   const { output } = heads[0]!;
   if (heads.length > 1)
     throw new StriateError(
@@ -375,7 +380,7 @@ function clipOf(
   return bounds;
 }
 
-function finishShared(
+export function finishShared(
   builder: Builder,
   options: CompileOptions & { layout?: Layout },
   kind: 'evaluate' | 'infer',

@@ -3,11 +3,11 @@ import type { Dataset } from '../data/dataset.js';
 import { checkFits } from './evaluate.js';
 import type { Learner } from './fit.js';
 import type { Lifetime } from './lifetime.js';
-import type { StepSums } from './metrics.js';
 import { busy, needsLoss } from './refusals.js';
 import type { RunState } from './run-state.js';
 import { endsOf } from './ends.js';
 import type { TrainerParts } from './setup.js';
+import type { StepOutcome } from './step.js';
 import type { Stepper } from './stepper.js';
 import type { TargetRules } from './targets.js';
 
@@ -16,6 +16,8 @@ export class TrainerLearner implements Learner {
   readonly batch: number;
   readonly seed: number;
   #owner: object | undefined;
+  /** The fit needs the network's outputs. */
+  #outputs = false;
 
   constructor(
     private readonly parts: TrainerParts,
@@ -50,11 +52,12 @@ export class TrainerLearner implements Learner {
     return this.#owner !== undefined;
   }
 
-  claim(owner: object): void {
+  claim(owner: object, outputs: boolean): void {
     this.lifetime.checkOpen();
     if (this.rules === undefined) throw needsLoss('fit');
     if (this.#owner && this.#owner !== owner) throw busy();
     this.#owner = owner;
+    this.#outputs = outputs;
   }
 
   release(owner: object, finished: boolean): void {
@@ -70,11 +73,14 @@ export class TrainerLearner implements Learner {
 
   stage(slot: 0 | 1, batch: Batch): void {
     this.lifetime.checkOpen();
-    this.stepper.stage(slot, batch, batch.n);
+    this.stepper.stage(slot, batch, batch.n, this.#outputs);
   }
 
-  runStaged(slot: 0 | 1, batch: Batch): Promise<StepSums & { learningRate: number }> {
-    return this.lifetime.inTurn(() => this.stepper.runStaged(slot, batch, batch.n));
+  runStaged(slot: 0 | 1, batch: Batch): Promise<StepOutcome> {
+    const outputs = this.#outputs;
+    // The reader fills its arrays again while this batch runs.
+    const own = outputs ? { ...batch, target: batch.target.slice() } : batch;
+    return this.lifetime.inTurn(() => this.stepper.runStaged(slot, own, batch.n, outputs));
   }
 
   noteEpochEnd(epoch: number): void {

@@ -1,7 +1,9 @@
 import type { NativeControl } from '../../typings/native.js';
+import { elementsOf } from '../graph/shape.js';
 import type { Executable } from '../runtime/executable.js';
 import type { Images } from './images.js';
 import { auxiliaryLosses, sumsOf, type StepSums } from './metrics.js';
+import type { Floats } from './slabs.js';
 import type { StepBatch } from './step.js';
 import type { TargetRules, Targets } from './targets.js';
 
@@ -11,6 +13,8 @@ export interface Accumulated {
   auxiliary: number[];
   /** Images of the last part. */
   last: number;
+  /** The network's output for all images, where the program gives it. */
+  logits?: Floats;
 }
 
 /**
@@ -40,6 +44,7 @@ export async function runParts(
   };
   const sums: StepSums = { loss: 0, weight: 0, count: 0, top1: 0, top5: 0 };
   const auxiliary = Array.from({ length: given.heads }, () => 0);
+  const logits = logitsOf(executable, n);
   let slot: 0 | 1 = 0;
   let target = stage(parts[0]!, slot);
   for (const [i, { begin, count }] of parts.entries()) {
@@ -53,12 +58,21 @@ export async function runParts(
     if (next !== undefined) target = stage(next, slot);
     const { outputs } = await running;
     const part = sumsOf(outputs, count);
+    logits?.set(outputs.logits as Floats, (begin * logits.length) / n);
     for (const key of ['loss', 'weight', 'count', 'top1', 'top5'] as const) sums[key] += part[key];
     auxiliaryLosses(outputs, auxiliary.length).forEach((loss, head) => {
       auxiliary[head]! += loss * share;
     });
   }
-  return { sums, auxiliary, last: parts.at(-1)!.count };
+  return { sums, auxiliary, last: parts.at(-1)!.count, ...(logits && { logits }) };
+}
+
+/** Memory for the network's output, where the program gives it. */
+function logitsOf({ program }: Executable, n: number): Floats | undefined {
+  const port = program.outputs.find(({ name }) => name === 'logits');
+  if (port === undefined) return undefined;
+  const length = n * elementsOf(port.shape);
+  return port.dtype === 'float64' ? new Float64Array(length) : new Float32Array(length);
 }
 
 /** Images of a batch that pass together. */

@@ -4,10 +4,10 @@ import type { Json } from '../graph/layer.js';
 import { Network } from '../graph/network.js';
 import type { Shape } from '../graph/shape.js';
 import { lossFromJSON } from '../losses/index.js';
+import type { Loss } from '../losses/loss.js';
 import { averageSlot } from '../optimizers/average.js';
 import { compileInference } from '../program/compile.js';
 import type { Preprocess } from '../program/preprocess.js';
-import type { Dataset } from '../data/dataset.js';
 import {
   computeTypeOf,
   requirePrecision,
@@ -18,17 +18,10 @@ import {
 import type { Device, DeviceName } from '../runtime/device.js';
 import { noAverage } from './averages.js';
 import { readCheckpoint } from './checkpoint.js';
-import {
-  topClasses,
-  type Classification,
-  type ClassifyOptions,
-  type Prediction,
-} from './classify.js';
-import type { Images } from './images.js';
+import { DeviceNetwork } from './device-network.js';
 import { Inference } from './inference.js';
 import { initialValues } from './initial.js';
 import { Lifetime } from './lifetime.js';
-import type { Metrics } from './metrics.js';
 import { compileSettings, likelyType, Programs, type ProgramSettings } from './programs.js';
 import { endsOf } from './ends.js';
 import { deviceFor } from './setup.js';
@@ -151,18 +144,18 @@ function forInference(
 }
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */
-export class Model implements AsyncDisposable {
+export class Model extends DeviceNetwork<object> implements AsyncDisposable {
   readonly #lifetime = new Lifetime('model', 'Load it again.');
   readonly #inference: Inference;
 
   constructor(
     readonly network: Network,
     readonly device: Device,
-    /** Names of the classes, where they are known. */
     readonly classes: readonly string[] | undefined,
     private readonly settings: ProgramSettings,
     private readonly held: { programs: Programs; slabs: Slabs; ownsDevice: boolean; loss: Json },
   ) {
+    super();
     this.#inference = new Inference(network, held.programs, settings, this.#lifetime);
   }
 
@@ -173,28 +166,6 @@ export class Model implements AsyncDisposable {
   /** `[height, width, channels]` of the images that it takes. */
   get inputShape(): Shape {
     return endsOf(this.network).input;
-  }
-
-  /**
-   * The network's raw outputs `[n, ...]` for any number of images `[n, height, width, channels]`.
-   * @throws StriateError `INVALID_ARGUMENT` for an array of the wrong type or length.
-   */
-  async predict(x: Images): Promise<Prediction> {
-    return this.#inference.predict(x);
-  }
-
-  /** Softmax over the outputs, the best classes first, for each image. */
-  async classify(x: Images, options: ClassifyOptions = {}): Promise<Classification[][]> {
-    return topClasses(await this.predict(x), this.classes, options.top ?? 1);
-  }
-
-  /**
-   * Loss and accuracy over a whole set, by the loss that the network was trained with.
-   * @throws StriateError `INVALID_ARGUMENT` when that loss was a function or external.
-   */
-  async evaluate(set: Dataset, options: { signal?: AbortSignal } = {}): Promise<Metrics> {
-    this.#lifetime.checkOpen();
-    return this.#inference.evaluate(set, lossFromJSON(this.held.loss), options);
   }
 
   /** Waits for the calls under way and frees everything. Twice is harmless. */
@@ -209,5 +180,14 @@ export class Model implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  protected use<T>(_options: object, task: (inference: Inference) => Promise<T>): Promise<T> {
+    this.#lifetime.checkOpen();
+    return task(this.#inference);
+  }
+
+  protected lossFor(): Loss {
+    return lossFromJSON(this.held.loss);
   }
 }

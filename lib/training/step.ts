@@ -1,5 +1,6 @@
 import type { Images } from './images.js';
 import type { StepSums } from './metrics.js';
+import type { MeasuredBatch } from './own-metrics.js';
 import type { DataMark } from './run-state.js';
 import type { Targets } from './targets.js';
 
@@ -26,11 +27,13 @@ export interface StepResult {
 }
 
 /** Sums of a step, and what became of it. */
-export type StepOutcome = StepSums & {
+export interface StepOutcome extends StepSums {
   learningRate: number;
   auxiliary: number[];
   skipped: boolean;
-};
+  /** For metrics of the caller's own, where they are asked for. */
+  measured?: MeasuredBatch;
+}
 
 /** What a caller sees of a step. `classifies`: the loss counts hits. */
 export function resultOf(outcome: StepOutcome, step: number, classifies: boolean): StepResult {

@@ -1,6 +1,7 @@
 import type { NativeControl } from '../../typings/native.js';
 import { StriateError } from '../errors.js';
 import type { Executable } from '../runtime/executable.js';
+import { measured } from './evaluate.js';
 import { copyOf, imageType } from './images.js';
 import { auxiliaryLosses, sumsOf } from './metrics.js';
 import { runParts } from './micro-batches.js';
@@ -32,20 +33,21 @@ export class Stepper {
     this.#leastBatch = leastBatch(network);
   }
 
-  /** Checks a batch and copies it into a staging slot. */
-  stage(slot: 0 | 1, batch: StepBatch, n: number): void {
+  /** Checks a batch and copies it into a staging slot. `logits`: the step will give the outputs too. */
+  stage(slot: 0 | 1, batch: StepBatch, n: number, logits = false): void {
     const target = this.#checkedTarget(batch, n);
     if (this.#inParts)
       this.#waiting.set(slot, { ...batch, x: copyOf(batch.x), target: copyOf(target) });
-    else this.executableFor(batch.x).stage(slot, { images: batch.x, target });
+    else this.executableFor(batch.x, logits).stage(slot, { images: batch.x, target });
   }
 
-  /** A step over what stands in the slot. */
-  async runStaged(slot: 0 | 1, batch: StepBatch, n: number): Promise<StepOutcome> {
+  /** A step over what stands in the slot, staged with the same `logits`; then `target` may not change. */
+  async runStaged(slot: 0 | 1, batch: StepBatch, n: number, logits: boolean): Promise<StepOutcome> {
     const waiting = this.#waiting.get(slot);
-    if (waiting === undefined) return this.#run(this.executableFor(batch.x), slot, n, batch);
+    const executable = this.executableFor(batch.x, logits);
+    if (waiting === undefined) return this.#run(executable, slot, n, batch);
     this.#waiting.delete(slot);
-    return this.#runInParts(waiting, n, batch);
+    return this.#runInParts(executable, waiting, n, batch);
   }
 
   /** A step over a batch that nobody else changes. */
@@ -55,11 +57,11 @@ export class Stepper {
       return this.#run(this.executableFor(own.x), 0, n, own);
     }
     this.#checkedTarget(own, n);
-    return this.#runInParts(own, n, own);
+    return this.#runInParts(this.executableFor(own.x), own, n, own);
   }
 
-  executableFor(x: unknown): Executable {
-    return this.programs.training(this.parts.settings, imageType(x));
+  executableFor(x: unknown, logits = false): Executable {
+    return this.programs.training(this.parts.settings, imageType(x), logits);
   }
 
   /** @throws StriateError `INVALID_ARGUMENT` */
@@ -100,23 +102,36 @@ export class Stepper {
     return this.parts.settings.accumulated !== undefined;
   }
 
-  async #run(executable: Executable, slot: 0 | 1, n: number, data: DataMark): Promise<StepOutcome> {
+  async #run(
+    executable: Executable,
+    slot: 0 | 1,
+    n: number,
+    data: StepBatch,
+  ): Promise<StepOutcome> {
     const control = this.#begin(data);
     const { outputs, committed } = await executable.run({ n, slot, control });
     const sums = sumsOf(outputs, n);
     this.finish(committed, sums.loss / sums.weight);
     this.state.move(data, n);
     const auxiliary = auxiliaryLosses(outputs, this.parts.network.auxiliary.length);
-    return { ...sums, learningRate: control.learningRate, auxiliary, skipped: !committed };
+    return {
+      ...sums,
+      ...{ learningRate: control.learningRate, auxiliary, skipped: !committed },
+      ...('logits' in outputs && { measured: measured(executable, outputs, data.target, n) }),
+    };
   }
 
   /** A step of several passes whose gradients add up; the update is a run of its own. */
-  async #runInParts(own: StepBatch, n: number, data: DataMark): Promise<StepOutcome> {
+  async #runInParts(
+    executable: Executable,
+    own: StepBatch,
+    n: number,
+    data: DataMark,
+  ): Promise<StepOutcome> {
     const control = this.#begin(data);
     const { network, settings, slabs } = this.parts;
-    const executable = this.executableFor(own.x);
     await slabs.clearGradients();
-    const { sums, auxiliary, last } = await runParts(executable, own, n, {
+    const { sums, auxiliary, last, logits } = await runParts(executable, own, n, {
       ...{ most: settings.batch, rules: this.rules!, control, heads: network.auxiliary.length },
     });
     const { committed } = Number.isFinite(sums.loss)
@@ -124,7 +139,11 @@ export class Stepper {
       : { committed: false };
     this.finish(committed, sums.loss / sums.weight);
     this.state.move(data, n);
-    return { ...sums, learningRate: control.learningRate, auxiliary, skipped: !committed };
+    return {
+      ...sums,
+      ...{ learningRate: control.learningRate, auxiliary, skipped: !committed },
+      ...(logits && { measured: measured(executable, { logits }, own.target, n) }),
+    };
   }
 
   /** What the device is told of the step that begins. */

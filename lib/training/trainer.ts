@@ -1,17 +1,14 @@
 import type { DataPosition } from '../data/batches.js';
 import type { Dataset } from '../data/dataset.js';
 import type { Network } from '../graph/network.js';
+import type { Loss } from '../losses/loss.js';
 import { computeTypeOf, type Precision } from '../program/precision.js';
 import type { Program, ProgramParameter } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
 import { Averages, noAverage } from './averages.js';
 import { headerOf, writeCheckpoint } from './checkpoint.js';
-import {
-  topClasses,
-  type Classification,
-  type ClassifyOptions,
-  type Prediction,
-} from './classify.js';
+import type { Prediction } from './classify.js';
+import { DeviceNetwork } from './device-network.js';
 import { digestOf } from './digest.js';
 import { ExternalPass } from './external-pass.js';
 import { Fit, type FitOptions } from './fit.js';
@@ -20,7 +17,6 @@ import { Inference } from './inference.js';
 import { TrainerLearner } from './learner.js';
 import { Lifetime } from './lifetime.js';
 import type { LossScaleState } from './loss-scale.js';
-import type { Metrics } from './metrics.js';
 import { Programs } from './programs.js';
 import { busy, hasLoss, needsLoss } from './refusals.js';
 import { RunState } from './run-state.js';
@@ -43,12 +39,12 @@ export interface TrainerMemory {
 }
 
 /** With the moving average of the parameters instead of the last ones. */
-interface OfAverages {
+export interface OfAverages {
   averaged?: boolean;
 }
 
 /** A network on a device that learns. Made by `network.trainer()`. */
-export class Trainer implements AsyncDisposable {
+export class Trainer extends DeviceNetwork<OfAverages> implements AsyncDisposable {
   readonly network: Network;
   readonly device: Device;
   /** Images a step. */
@@ -69,6 +65,7 @@ export class Trainer implements AsyncDisposable {
   readonly #averages: Averages;
 
   private constructor(parts: TrainerParts) {
+    super();
     const { network, device, settings, layout, slabs, checkpoint } = parts;
     const { precision, loss } = settings;
     const { output } = endsOf(network);
@@ -117,7 +114,6 @@ export class Trainer implements AsyncDisposable {
     return this.#state.position;
   }
 
-  /** Names of the classes, where they are known. */
   get classes(): readonly string[] | undefined {
     return this.#state.classes;
   }
@@ -186,35 +182,6 @@ export class Trainer implements AsyncDisposable {
     });
   }
 
-  /** Loss and accuracy over a whole set, in inference: running statistics, no dropout. */
-  async evaluate(
-    set: Dataset,
-    options: { signal?: AbortSignal } & OfAverages = {},
-  ): Promise<Metrics> {
-    this.#lifetime.checkOpen();
-    const { loss } = this.#parts.settings;
-    if (loss === 'external') throw needsLoss('evaluate');
-    return this.#with(options, (inference) => inference.evaluate(set, loss, options));
-  }
-
-  /**
-   * The network's raw outputs, in inference; any number of images. Calls queue. `averaged`: with the
-   * moving average of the parameters.
-   */
-  async predict(x: Images, options: OfAverages = {}): Promise<Prediction> {
-    this.#lifetime.checkOpen();
-    const images = options.averaged === true ? copyOf(x) : x;
-    return this.#with(options, (inference) => inference.predict(images));
-  }
-
-  /** Softmax over the outputs, the best classes first. */
-  async classify(
-    x: Images,
-    options: ClassifyOptions & OfAverages = {},
-  ): Promise<Classification[][]> {
-    return topClasses(await this.predict(x, options), this.classes, options.top ?? 1);
-  }
-
   /** A copy of all parameters, or of their moving averages, and of all running statistics. */
   async weights(options: OfAverages = {}): Promise<Weights> {
     this.#lifetime.checkOpen();
@@ -261,9 +228,18 @@ export class Trainer implements AsyncDisposable {
     return this.close();
   }
 
-  /** Uses the parameters as they are, or their averages of this moment. */
-  #with<T>({ averaged }: OfAverages, task: (inference: Inference) => Promise<T>): Promise<T> {
+  protected async use<T>(
+    { averaged }: OfAverages,
+    task: (inference: Inference) => Promise<T>,
+  ): Promise<T> {
+    this.#lifetime.checkOpen();
     return averaged === true ? this.#averages.use(task) : task(this.#inference);
+  }
+
+  protected lossFor(what: string): Loss {
+    const { loss } = this.#parts.settings;
+    if (loss === 'external') throw needsLoss(what);
+    return loss;
   }
 
   #count(x: Images): number {
