@@ -12,7 +12,7 @@ export {
   sigmoidCrossEntropy,
   type HuberOptions,
 } from './element-loss.js';
-export type { Loss, LossResult, TargetSpec } from './loss.js';
+export type { Divisor, Loss, LossResult, TargetSpec } from './loss.js';
 export { softmaxCrossEntropy, type SoftmaxCrossEntropyOptions } from './softmax-cross-entropy.js';
 export { svmHinge, type SvmHingeOptions } from './svm-hinge.js';
 

@@ -46,7 +46,8 @@ export interface TrainingOptions extends CompileOptions {
   average?: AverageOptions;
   /**
    * Add to the gradients that are there: a step takes several runs of the ranges forward and backward,
-   * over zeroed gradients, and one of the range update.
+   * over zeroed gradients, and one of the range update. Each of the former changes the running statistics;
+   * whether the losses were finite is for the caller to see.
    */
   accumulate?: boolean;
   /** Also give the network's output, as the output `logits`. Default false. */
@@ -111,11 +112,16 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
   const slots = [...options.optimizer.slots, ...(average ? [averageSlot] : [])];
   const slabs = new Slabs(builder, layout);
   const commits = builder.commits.filter((step) => !writesFrozen(step, builder, isFrozen));
-  checkCommits(builder, commits);
-  const losses = loss === 'external' ? [] : seeds.map(({ tensor }) => tensor);
+  if (builder.accumulates) {
+    // The arena is not that of the last pass when the update runs: it reads slabs alone.
+    builder.steps.push(...commits.map((step) => ({ ...step, phase: 'backward' as const })));
+    if (commits.length > 0) checkState(builder, slabs);
+  } else checkCommits(builder, commits);
+  const losses =
+    loss === 'external' || builder.accumulates ? [] : seeds.map(({ tensor }) => tensor);
   emitUpdate(builder, slabs, options.optimizer, layout, losses);
   if (average !== undefined) emitAverage(builder, slabs, average);
-  builder.steps.push(...commits);
+  if (!builder.accumulates) builder.steps.push(...commits);
   return finish(builder, options, {
     kind: loss === 'external' ? 'external' : 'train',
     layout,
@@ -281,6 +287,14 @@ function checkCommits(builder: Builder, commits: readonly Step[]): void {
       builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, { layer, phase: 'update' });
     }
   }
+}
+
+/** The running statistics that several passes have moved must be finite. */
+function checkState(builder: Builder, slabs: Slabs): void {
+  const storage = slabs.storage('state');
+  const gradients = denseView(storage, [storage.fixed], false);
+  const place = { layer: 'state', phase: 'update' } as const;
+  builder.emit(checkFinite, { reserved: 0 }, { gradients, loss: undefined }, place);
 }
 
 /** The slabs as storages: what instructions over whole ranges work on. */

@@ -19,7 +19,7 @@ export interface Accumulated {
 
 /**
  * The gradients of a batch of n images as sums over parts of at most `most` images. Each pass divides its
- * loss by its own count: the loss scale makes that the count of the whole batch. While a part runs the
+ * loss by its own divisor: the loss scale makes that the divisor of the whole batch. While a part runs the
  * next one is staged.
  */
 export async function runParts(
@@ -35,7 +35,7 @@ export async function runParts(
   },
 ): Promise<Accumulated> {
   const { rules, control } = given;
-  const whole = rules.count(targets, n);
+  const whole = rules.divisor!(targets, n);
   const parts = partsOf(n, given.most);
   const stage = (part: Part, slot: 0 | 1): Targets => {
     const target = sliceOf(targets, part, n);
@@ -48,7 +48,7 @@ export async function runParts(
   let slot: 0 | 1 = 0;
   let target = stage(parts[0]!, slot);
   for (const [i, { begin, count }] of parts.entries()) {
-    const share = whole === 0 ? 0 : rules.count(target, count) / whole;
+    const share = whole === 0 ? 0 : rules.divisor!(target, count) / whole;
     const running = executable.run({
       ...{ n: count, slot, range: 'gradients' },
       control: { ...control, sampleOffset: begin, lossScale: control.lossScale * share },
@@ -59,9 +59,12 @@ export async function runParts(
     const { outputs } = await running;
     const part = sumsOf(outputs, count);
     logits?.set(outputs.logits as Floats, (begin * logits.length) / n);
+    // A loss without statistics is no sum over images, but counts by its share.
+    if (!('statistics' in outputs)) part.loss *= (share * n) / count;
     for (const key of ['loss', 'weight', 'count', 'top1', 'top5'] as const) sums[key] += part[key];
     auxiliaryLosses(outputs, auxiliary.length).forEach((loss, head) => {
-      auxiliary[head]! += loss * share;
+      // Of a part in which nothing counts the mean is not a number.
+      if (share > 0) auxiliary[head]! += loss * share;
     });
   }
   return { sums, auxiliary, last: parts.at(-1)!.count, ...(logits && { logits }) };
@@ -79,6 +82,11 @@ function logitsOf({ program }: Executable, n: number): Floats | undefined {
 interface Part {
   begin: number;
   count: number;
+}
+
+/** Images of the smallest part. */
+export function leastPart(n: number, most: number): number {
+  return Math.floor(n / Math.ceil(n / most));
 }
 
 /** The fewest parts of at most `most` images each, in sizes that differ by one at most. */

@@ -100,10 +100,17 @@ export class Reader {
   #losses(loss: Loss, given: Targets, n: number): Differentiated {
     const rules = new TargetRules(loss, this.#output, computeTypeOf(this.settings.precision));
     const target = copyOf(rules.check(given, n));
-    const whole = rules.count(target, n);
+    const { divisor } = rules;
+    if (n > this.settings.batch && divisor === undefined)
+      throw invalid(
+        'the losses of parts do not make up that of all images',
+        `Give at most ${this.settings.batch} images, or use a loss that is one mean or one sum.`,
+      );
+    const shareOf = (part: Part): number =>
+      divisor!(rowsOf(target, n, part), part.end - part.begin) / divisor!(target, n);
     return {
       inputs: (part) => ({ target: rowsOf(target, n, part) }),
-      shareOf: (part) => rules.count(rowsOf(target, n, part), part.end - part.begin) / whole,
+      shareOf: n > this.settings.batch ? shareOf : () => 1,
     };
   }
 

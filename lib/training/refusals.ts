@@ -38,17 +38,28 @@ export function notFinite(step: number, loss: number | undefined): StriateError 
   );
 }
 
-/** @throws StriateError `INVALID_ARGUMENT` for more images than the trainer takes, or too few. */
-export function checkBatch(n: number, most: number, least: number): void {
+/**
+ * `smallest`: the images of the smallest part that passes at once.
+ * @throws StriateError `INVALID_ARGUMENT` for more images than the trainer takes, or too few.
+ */
+export function checkBatch(
+  n: number,
+  { most, least, smallest }: { most: number; least: number; smallest: number },
+): void {
   if (n > most)
     throw new StriateError('INVALID_ARGUMENT', `${n} images, the trainer takes up to ${most}`, {
       remedy: 'Give a smaller batch, or make the trainer with a larger one.',
       details: { expected: most, actual: n },
     });
-  if (n < least)
+  if (smallest < least)
     throw new StriateError(
       'INVALID_ARGUMENT',
-      'a batch of one image leaves batch normalisation one value a channel, which has no variance',
-      { remedy: 'Leave the smaller last batch out: dropLast: true.' },
+      `a ${smallest < n ? 'micro-' : ''}batch of one image leaves batch normalisation one value a channel, which has no variance`,
+      {
+        remedy:
+          smallest < n
+            ? `Use another microBatch: ${n} images do not pass two or more at a time.`
+            : 'Leave the smaller last batch out: dropLast: true.',
+      },
     );
 }

@@ -4,7 +4,7 @@ import type { Executable } from '../runtime/executable.js';
 import { measured } from './evaluate.js';
 import { copyOf, imageType } from './images.js';
 import { auxiliaryLosses, sumsOf } from './metrics.js';
-import { runParts } from './micro-batches.js';
+import { leastPart, runParts } from './micro-batches.js';
 import type { Programs } from './programs.js';
 import { checkBatch, notFinite } from './refusals.js';
 import type { DataMark, RunState } from './run-state.js';
@@ -66,7 +66,11 @@ export class Stepper {
 
   /** @throws StriateError `INVALID_ARGUMENT` */
   checkBatch(n: number): void {
-    checkBatch(n, this.batch, this.#leastBatch);
+    checkBatch(n, {
+      most: this.batch,
+      least: this.#leastBatch,
+      smallest: leastPart(n, this.parts.settings.batch),
+    });
   }
 
   /** Of the next step. */
@@ -121,7 +125,10 @@ export class Stepper {
     };
   }
 
-  /** A step of several passes whose gradients add up; the update is a run of its own. */
+  /**
+   * A step of several passes whose gradients add up; the update is a run of its own. The passes move the
+   * running statistics, which go back where the step does not come about.
+   */
   async #runInParts(
     executable: Executable,
     own: StepBatch,
@@ -130,20 +137,24 @@ export class Stepper {
   ): Promise<StepOutcome> {
     const control = this.#begin(data);
     const { network, settings, slabs } = this.parts;
-    await slabs.clearGradients();
-    const { sums, auxiliary, last, logits } = await runParts(executable, own, n, {
-      ...{ most: settings.batch, rules: this.rules!, control, heads: network.auxiliary.length },
-    });
-    const { committed } = Number.isFinite(sums.loss)
-      ? await executable.run({ n: last, range: 'update', outputs: [], control })
-      : { committed: false };
-    this.finish(committed, sums.loss / sums.weight);
-    this.state.move(data, n);
-    return {
-      ...sums,
-      ...{ learningRate: control.learningRate, auxiliary, skipped: !committed },
-      ...(logits && { measured: measured(executable, { logits }, own.target, n) }),
-    };
+    const [before] = await Promise.all([slabs.readState(), slabs.clearGradients()]);
+    let committed = false;
+    try {
+      const { sums, auxiliary, last, logits } = await runParts(executable, own, n, {
+        ...{ most: settings.batch, rules: this.rules!, control, heads: network.auxiliary.length },
+      });
+      const update = { n: last, range: 'update', outputs: [], control } as const;
+      if (Number.isFinite(sums.loss)) ({ committed } = await executable.run(update));
+      this.finish(committed, sums.loss / sums.weight);
+      this.state.move(data, n);
+      return {
+        ...sums,
+        ...{ learningRate: control.learningRate, auxiliary, skipped: !committed },
+        ...(logits && { measured: measured(executable, { logits }, own.target, n) }),
+      };
+    } finally {
+      if (!committed) await slabs.writeState(before);
+    }
   }
 
   /** What the device is told of the step that begins. */

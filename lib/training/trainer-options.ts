@@ -2,7 +2,7 @@ import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
 import { checkNames } from '../graph/options.js';
 import type { Shape } from '../graph/shape.js';
-import type { LossFunction } from '../losses/custom.js';
+import { customLoss, type LossFunction } from '../losses/custom.js';
 import type { Loss } from '../losses/loss.js';
 import { checkAverage, type AverageOptions } from '../optimizers/average.js';
 import type { Optimizer } from '../optimizers/optimizer.js';
@@ -23,7 +23,9 @@ export interface TrainerOptions {
   /**
    * Images that pass through the network at once; default `batch`. Fewer take less memory: a step then
    * adds up the gradients of several passes, and is the same as that of the whole batch. Batch
-   * normalisation sees a micro-batch at a time, and its running statistics follow the last one.
+   * normalisation sees a micro-batch at a time, and each moves the running statistics, one after the
+   * other: so it is where gradients are accumulated in PyTorch. A loss written with values is one mean,
+   * or one sum, over the images.
    */
   microBatch?: number;
   /** Of the start, the data's order and dropout; default 0, or the checkpoint's. */
@@ -86,11 +88,14 @@ export function checkOptions(network: Network, options: TrainerOptions): void {
   const { microBatch = batch, average } = options;
   if (!Number.isSafeInteger(microBatch) || microBatch < 1)
     refuse(`microBatch is ${microBatch}`, 'Give a whole number above 0, no larger than batch.');
-  if (microBatch < batch && (typeof loss !== 'object' || loss.count === undefined))
-    refuse(
-      'this loss cannot be trained in micro-batches: it does not tell what it divides by',
-      'Leave microBatch out, or use a loss that counts, such as softmaxCrossEntropy().',
-    );
+  if (microBatch < batch) {
+    const own = typeof loss === 'function' ? customLoss(loss, options.target) : loss;
+    if (own === 'external' || own.divisor?.(endsOf(network).output) === undefined)
+      refuse(
+        'this loss cannot be trained in micro-batches: the losses of parts do not make up that of the batch',
+        'Leave microBatch out, or use a loss that is one mean or one sum over the images.',
+      );
+  }
   if (average !== undefined) checkAverage(average);
   requirePrecision(precision);
   if (resume !== undefined && weights !== undefined)
