@@ -36,6 +36,6 @@ export function lossFromJSON(json: unknown): Loss {
   if (typeof kind === 'string' && Object.hasOwn(lossFactories, kind))
     return lossFactories[kind]!(options);
   throw new StriateError('INVALID_ARGUMENT', 'the loss is not one that a file can hold', {
-    remedy: 'Make a trainer with the loss, and evaluate there.',
+    remedy: 'Give one: load(path, { loss }), or --loss of striate evaluate.',
   });
 }

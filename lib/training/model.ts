@@ -42,6 +42,8 @@ export interface LoadOptions {
    * bits on a card, where parameters are float32 all the same, serves on a processor.
    */
   precision?: Precision;
+  /** What `evaluate` and `gradients` measure by; default: the loss that the checkpoint was trained with. */
+  loss?: Loss;
   /** The moving average of the parameters instead of the last ones. Default false. */
   averaged?: boolean;
 }
@@ -96,7 +98,7 @@ export async function load(
       programs: new Programs(device, network, slabs, layout),
       slabs,
       ownsDevice,
-      loss: header.loss,
+      loss: options.loss ?? header.loss,
     });
   } catch (error) {
     slabs?.dispose();
@@ -131,6 +133,10 @@ async function contentsOf(source: string | ModelSource, averaged: boolean): Prom
   return { network, weights, precision, ...rest, seed: 0, loss: 'external' };
 }
 
+function isLoss(loss: Loss | Json): loss is Loss {
+  return typeof (loss as Partial<Loss> | null)?.forward === 'function';
+}
+
 /** The weights without those of auxiliary branches. */
 function forInference(
   trained: Network,
@@ -153,7 +159,12 @@ export class Model extends DeviceNetwork<object> implements AsyncDisposable {
     readonly device: Device,
     readonly classes: readonly string[] | undefined,
     private readonly settings: ProgramSettings,
-    private readonly held: { programs: Programs; slabs: Slabs; ownsDevice: boolean; loss: Json },
+    private readonly held: {
+      programs: Programs;
+      slabs: Slabs;
+      ownsDevice: boolean;
+      loss: Loss | Json;
+    },
   ) {
     super();
     this.#inference = new Inference(network, held.programs, settings, this.#lifetime);
@@ -166,6 +177,15 @@ export class Model extends DeviceNetwork<object> implements AsyncDisposable {
   /** `[height, width, channels]` of the images that it takes. */
   get inputShape(): Shape {
     return endsOf(this.network).input;
+  }
+
+  /**
+   * What it measures by.
+   * @throws StriateError `INVALID_ARGUMENT` where the checkpoint’s was a function or external.
+   */
+  get loss(): Loss {
+    const { loss } = this.held;
+    return isLoss(loss) ? loss : lossFromJSON(loss);
   }
 
   /** Waits for the calls under way and frees everything. Twice is harmless. */
@@ -188,6 +208,6 @@ export class Model extends DeviceNetwork<object> implements AsyncDisposable {
   }
 
   protected lossFor(): Loss {
-    return lossFromJSON(this.held.loss);
+    return this.loss;
   }
 }
