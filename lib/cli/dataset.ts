@@ -14,7 +14,7 @@ import {
 } from '../data/index.js';
 import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
-import { endsOf } from '../training/setup.js';
+import { endsOf } from '../training/ends.js';
 
 /** What `--data` may name besides a folder. */
 export const dataNames = ['mnist', 'fashion-mnist', 'cifar10', 'cifar100', 'synthetic'] as const;

@@ -80,6 +80,8 @@ export class Builder {
   readonly #converted = new Map<Tensor, Tensor>();
   /** The gradients of parameters are added to, not overwritten. */
   accumulates = false;
+  /** The gradient of every loss is multiplied by the loss scale, not only in float16. */
+  scalesLoss = false;
   #storages = 0;
 
   constructor(
@@ -91,9 +93,9 @@ export class Builder {
     this.storageType = storageTypeOf(precision);
   }
 
-  /** Whether gradients are multiplied by the loss scale until the optimizer takes them. */
+  /** Whether gradients are multiplied by the loss scale until the optimizer or the caller takes them. */
   get scaled(): boolean {
-    return this.precision === 'float16';
+    return this.precision === 'float16' || this.scalesLoss;
   }
 
   storage(
@@ -147,9 +149,9 @@ export class Builder {
   }
 
   /** Lets the caller read a tensor after a run; what has 16 bits in the compute type. */
-  output(name: string, t: Tensor): void {
+  output(name: string, t: Tensor, phase: 'forward' | 'backward' = 'forward'): void {
     const dense = coversStorage(t) && t.storage.region === undefined && !isHalf(t.dtype);
-    const tensor = dense ? t : this.#copied(t, name);
+    const tensor = dense ? t : this.#copied(t, name, phase);
     this.outputs.push({ name, tensor, access: 'read' });
   }
 
@@ -220,6 +222,7 @@ export class Builder {
     context: {
       layer: string;
       mode: 'train' | 'infer';
+      differentiated?: boolean;
       fit: Fit;
       outputShape: Shape;
     },
@@ -261,12 +264,10 @@ export class Builder {
     };
   }
 
-  #copied(t: Tensor, name: string): Tensor {
+  #copied(t: Tensor, name: string, phase: Phase): Tensor {
     const dtype = isHalf(t.dtype) ? this.dtype : t.dtype;
     const y = this.tensor(t.shape, t.batched, { name, dtype, category: 'activations' });
-    this.steps.push(
-      convert(t, { tensor: y, access: 'overwrite' }, { layer: name, phase: 'forward' }),
-    );
+    this.steps.push(convert(t, { tensor: y, access: 'overwrite' }, { layer: name, phase }));
     return y;
   }
 

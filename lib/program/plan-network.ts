@@ -10,15 +10,19 @@ export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   optimizer?: Optimizer;
   loss?: Loss | 'external';
   freeze?: readonly RegExp[];
+  /** Images that pass at once in training; default `batch`. */
+  microBatch?: number;
 }
 
 /** What a network's memory will be, without a device. */
 export function planNetwork(network: NetworkDescription, options: PlanOptions): Plan {
-  const { optimizer, loss, freeze, precision = 'float32', ...rest } = options;
+  const { optimizer, loss, freeze, microBatch, precision = 'float32', ...rest } = options;
   const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
-  const program =
-    optimizer !== undefined && loss !== undefined
-      ? compileTraining(network, { ...common, optimizer, loss, ...(freeze && { freeze }) })
-      : compileInference(network, common);
-  return new Plan(program);
+  if (optimizer === undefined || loss === undefined)
+    return new Plan(compileInference(network, common));
+  const training = { ...common, optimizer, loss, ...(freeze && { freeze }) };
+  if (microBatch === undefined || microBatch >= options.batch)
+    return new Plan(compileTraining(network, training));
+  const part = compileTraining(network, { ...training, batch: microBatch, accumulate: true });
+  return new Plan(part, options.batch);
 }
