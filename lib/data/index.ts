@@ -3,6 +3,7 @@ export { batches, type Batch, type BatchOptions, type DataPosition } from './bat
 export { cifar10, cifar100, type Cifar100Options, type CifarOptions } from './cifar.js';
 export type { DataPass, Dataset, SampleArrays, TargetKind } from './dataset.js';
 export { imageFolder, type ImageFolder, type ImageFolderOptions } from './images/folder.js';
+export type { ImageSet, ImageSetOptions } from './images/set.js';
 export {
   centerCrop,
   randomHorizontalFlip,
@@ -13,6 +14,8 @@ export {
   type RandomResizedCropOptions,
 } from './images/transforms.js';
 export { fashionMnist, mnist, type IdxFolderOptions, type TrainAndTest } from './mnist.js';
+export type { HttpOptions } from './shards/http.js';
+export { tar, type TarOptions } from './shards/tar.js';
 export { fromAsyncIterable, type StreamOptions, type StreamSample } from './stream.js';
 export { split, subset, take } from './subsets.js';
 export { synthetic, type SyntheticOptions } from './synthetic.js';
