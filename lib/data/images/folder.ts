@@ -52,7 +52,7 @@ export function fileSet(where: string, source: ImageSource, options: ImageSetOpt
 
 /** Files by name below a folder, each with its label. */
 export class FileSource implements ImageSource {
-  private readonly names = new PackedNames();
+  private names = new PackedNames();
   private labels = new Int32Array(64);
 
   constructor(
@@ -74,6 +74,14 @@ export class FileSource implements ImageSource {
     }
     this.labels[this.length] = label;
     this.names.add(name);
+  }
+
+  /** The same files with these classes; what was label i becomes `labels[i]`. */
+  named(classes: readonly string[], labels: readonly number[]): FileSource {
+    const named = new FileSource(this.folder, classes, this.problems);
+    named.names = this.names;
+    named.labels = this.labels.map((label) => labels[label] ?? label);
+    return named;
   }
 
   nameOf(index: number): string {
@@ -102,10 +110,14 @@ export class FileSource implements ImageSource {
   }
 }
 
-/** `wanted`: names of the classes in their order; another folder is an error. */
+/**
+ * @param wanted names of the folders in the order of their classes; another folder is an error
+ * @param classes what the classes are called; default as their folders
+ */
 export async function folderSource(
   folder: string,
   wanted: readonly string[] | undefined,
+  classes?: readonly string[],
 ): Promise<FileSource> {
   const entries = await list(folder);
   const found = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -115,13 +127,13 @@ export async function folderSource(
       remedy: 'Put the images of each class into a folder with its name.',
       details: { folder },
     });
-  const classes = [...(wanted ?? names)];
-  const source = new FileSource(folder, classes);
+  const numbers = new Map((wanted ?? names).map((name, number) => [name, number]));
+  const source = new FileSource(folder, [...(classes ?? numbers.keys())]);
   for (const name of names) {
-    const label = classes.indexOf(name);
-    if (label < 0)
+    const label = numbers.get(name);
+    if (label === undefined)
       throw new StriateError('INVALID_DATA', `${folder} has the class ${name}, which is unknown`, {
-        remedy: `The classes are ${classes.slice(0, 20).join(', ')}.`,
+        remedy: `The classes are ${[...numbers.keys()].slice(0, 20).join(', ')}.`,
         details: { folder, class: name },
       });
     for await (const path of imagesBelow(folder, name)) source.add(path, label);
@@ -145,7 +157,7 @@ export async function* imagesBelow(root: string, folder: string): AsyncGenerator
   }
 }
 
-async function list(folder: string) {
+export async function list(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (cause) {

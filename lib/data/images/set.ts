@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { CancelledError, StriateError } from '../../errors.js';
 import { describe, invalid } from '../../graph/options.js';
 import { Stream } from '../../initializers/philox.js';
-import type { DataPass, Dataset } from '../dataset.js';
+import type { DataPass, Dataset, SampleArrays } from '../dataset.js';
 import { decodeInto, type Channels } from './decode.js';
 import { Slots } from './slots.js';
 import type { ImageSource, OnError } from './source.js';
@@ -64,29 +64,71 @@ export function readImageOptions(where: string, options: ImageSetOptions) {
   return { height, width, channels, onError, workers, transforms };
 }
 
-/** Images of a source, decoded when they are read, several at a time, straight into the batch. */
-export function imageSet(where: string, source: ImageSource, options: ImageSetOptions): ImageSet {
-  const { height, width, channels, onError, workers, transforms } = readImageOptions(
-    where,
-    options,
-  );
-  const broken = new Map(source.problems);
-  const slots = new Slots(workers);
-  const imageBytes = height * width * channels;
-  const checked = (index: number): number => {
-    if (index >= 0 && index < source.length) return index;
-    throw invalid(`there is no sample ${index} of ${source.length}`, 'Read indices below length.');
-  };
-  const decode = async (
-    index: number,
+/** An image of a batch: where it comes from, and where it goes. */
+export interface ImageRequest {
+  name: string;
+  label: number;
+  /** Of the sample in its set; with seed and epoch all that random changes depend on. */
+  index: number;
+  bytes: (signal?: AbortSignal) => Promise<Uint8Array>;
+}
+
+/** Decodes images into batches, `workers` at a time over all batches. */
+export class ImageReader {
+  readonly shape: readonly [height: number, width: number, channels: number];
+  private readonly options: ReturnType<typeof readImageOptions>;
+  private readonly slots: Slots;
+
+  constructor(
+    where: string,
+    options: ImageSetOptions,
+    readonly broken: Map<string, string>,
+  ) {
+    this.options = readImageOptions(where, options);
+    const { height, width, channels, workers } = this.options;
+    this.shape = [height, width, channels];
+    this.slots = new Slots(workers);
+  }
+
+  /** `request(0)` to `request(count - 1)`, in any order, one behind the other in the arrays. */
+  read(
+    count: number,
+    request: (i: number) => ImageRequest,
+    { x, target }: SampleArrays,
+    signal: AbortSignal | undefined,
+    pass: DataPass = { seed: 0, epoch: 0 },
+  ): Promise<void> {
+    const [height, width, channels] = this.shape;
+    const imageBytes = height * width * channels;
+    const one = async (i: number): Promise<void> => {
+      const image = request(i);
+      const into = (x as Uint8Array).subarray(i * imageBytes, (i + 1) * imageBytes);
+      try {
+        await this.decode(image, pass, into, signal);
+        target[i] = image.label;
+      } catch (error) {
+        if (signal?.aborted)
+          throw new CancelledError('reading was aborted', { cause: signal.reason });
+        if (this.options.onError !== 'skip' || !(error instanceof StriateError)) throw error;
+        this.broken.set(image.name, error.message);
+        into.fill(0);
+        target[i] = -1;
+      }
+    };
+    return this.slots.forEach(count, one, signal);
+  }
+
+  private async decode(
+    image: ImageRequest,
     { seed, epoch }: DataPass,
     into: Uint8Array,
     signal: AbortSignal | undefined,
-  ): Promise<void> => {
-    const bytes = await source.read(index, signal);
-    const draw = new Stream(seed, `image/${epoch}/${index}`);
+  ): Promise<void> {
+    const bytes = await image.bytes(signal);
+    const draw = new Stream(seed, `image/${epoch}/${image.index}`);
+    const { transforms, channels, width, height } = this.options;
     await decodeInto(
-      source.nameOf(index),
+      image.name,
       bytes,
       channels,
       (whole) => ({
@@ -95,33 +137,37 @@ export function imageSet(where: string, source: ImageSource, options: ImageSetOp
       }),
       into,
     );
+  }
+}
+
+/** Images of a source, decoded when they are read, several at a time, straight into the batch. */
+export function imageSet(where: string, source: ImageSource, options: ImageSetOptions): ImageSet {
+  const reader = new ImageReader(where, options, new Map(source.problems));
+  const checked = (index: number): number => {
+    if (index >= 0 && index < source.length) return index;
+    throw invalid(`there is no sample ${index} of ${source.length}`, 'Read indices below length.');
   };
   return {
     length: source.length,
-    shape: [height, width, channels],
+    shape: reader.shape,
     dtype: 'uint8',
     classes: source.classes,
-    broken,
+    broken: reader.broken,
     nameOf: (index) => source.nameOf(checked(index)),
     labelOf: (index) => source.labelOf(checked(index)),
     encoded: async (index, signal) => source.read(checked(index), signal),
-    async read(indices, { x, target }, signal, pass: DataPass = { seed: 0, epoch: 0 }) {
-      const one = async (i: number): Promise<void> => {
-        const index = checked(indices[i]!);
-        const into = (x as Uint8Array).subarray(i * imageBytes, (i + 1) * imageBytes);
-        try {
-          await decode(index, pass, into, signal);
-          target[i] = source.labelOf(index);
-        } catch (error) {
-          if (signal?.aborted)
-            throw new CancelledError('reading was aborted', { cause: signal.reason });
-          if (onError !== 'skip' || !(error instanceof StriateError)) throw error;
-          broken.set(source.nameOf(index), error.message);
-          into.fill(0);
-          target[i] = -1;
-        }
+    read(indices, into, signal, pass) {
+      indices.forEach(checked);
+      const request = (i: number): ImageRequest => {
+        const index = indices[i]!;
+        return {
+          index,
+          name: source.nameOf(index),
+          label: source.labelOf(index),
+          bytes: (stop) => source.read(index, stop),
+        };
       };
-      await slots.forEach(indices.length, one, signal);
+      return reader.read(indices.length, request, into, signal, pass);
     },
   };
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { StriateError } from '../../errors.js';
 import { describe, invalid } from '../../graph/options.js';
 import { namedOptions } from '../images/folder.js';
+import { classNames } from '../images/list.js';
 import { imageSet, readImageOptions, type ImageSet, type ImageSetOptions } from '../images/set.js';
 import { Slots } from '../images/slots.js';
 import { ClassNumbers, type ImageSource, type OnError } from '../images/source.js';
@@ -199,19 +200,14 @@ async function manifestClasses(
   if (text === undefined) return undefined;
   try {
     const { classes } = JSON.parse(text.toString('utf8')) as { classes?: unknown };
-    if (Array.isArray(classes) && classes.every((name) => typeof name === 'string'))
-      return classes;
+    if (Array.isArray(classes) && classes.every((name) => typeof name === 'string')) return classes;
   } catch {
     // Another program's file of this name.
   }
   return undefined;
 }
 
-/** Numbers name the classes 0 to the largest; names are sorted. */
+/** Every label that there is. */
 function classesOf(indexes: readonly ShardIndex[]): string[] {
-  const found = new Set<string>();
-  for (const { labels } of indexes) for (const label of labels) found.add(label.trim());
-  if (![...found].every((label) => /^\d{1,6}$/.test(label))) return [...found].sort();
-  const largest = [...found].reduce((most, label) => Math.max(most, Number(label)), 0);
-  return Array.from({ length: largest + 1 }, (_, number) => String(number));
+  return classNames([...new Set(indexes.flatMap(({ labels }) => labels))]);
 }
