@@ -1,5 +1,11 @@
 export { fromArrays, type ArrayOptions } from './arrays.js';
 export { batches, type Batch, type BatchOptions, type DataPosition } from './batches.js';
+export {
+  check,
+  type CheckOptions,
+  type CheckReport,
+  type Finding as DataFinding,
+} from './check.js';
 export { cifar10, cifar100, type Cifar100Options, type CifarOptions } from './cifar.js';
 export type { DataPass, Dataset, SampleArrays, TargetKind } from './dataset.js';
 export { imageFolder, type ImageFolder, type ImageFolderOptions } from './images/folder.js';
@@ -23,6 +29,13 @@ export {
 } from './images/transforms.js';
 export { fashionMnist, mnist, type IdxFolderOptions, type TrainAndTest } from './mnist.js';
 export type { HttpOptions } from './shards/http.js';
+export {
+  pack,
+  type PackOptions,
+  type PackProgress,
+  type ShardEntry,
+  type ShardManifest,
+} from './shards/pack.js';
 export { tar, type TarOptions } from './shards/tar.js';
 export { fromAsyncIterable, type StreamOptions, type StreamSample } from './stream.js';
 export { split, splitByFile, subset, take } from './subsets.js';

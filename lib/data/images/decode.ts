@@ -1,4 +1,7 @@
 import { StriateError } from '../../errors.js';
+import type sharpLibrary from 'sharp';
+import type { Sharp } from 'sharp';
+import { imageHead, type ImageHead } from './head.js';
 import { wholeImage, type ImageView } from './transforms.js';
 
 export type Channels = 1 | 3;
@@ -20,30 +23,74 @@ export async function decodeInto(
   into: Uint8Array,
 ): Promise<void> {
   try {
-    if (bytes.length === 0) throw new Error('the file is empty');
-    const { default: sharp } = await import('sharp');
-    const { width, height, autoOrient } = await sharp(bytes).metadata();
-    const wanted = view(wholeImage(autoOrient.width ?? width, autoOrient.height ?? height));
-    const image = sharp(bytes)
-      .autoOrient()
-      .extract(wholePixels(wanted.region, autoOrient))
-      .resize(wanted.width, wanted.height, { fit: 'fill', kernel: 'linear' })
-      .flop(wanted.flip)
-      .flatten({ background: '#000000' })
-      .toColourspace(channels === 1 ? 'b-w' : 'srgb');
-    const { data, info } = await image
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels === channels) into.set(data);
-    else spread(data, info.channels, channels, into);
+    const { data, channels: found } = await decoded(bytes, channels, view);
+    if (found === channels) into.set(data);
+    else spread(data, found, channels, into);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new StriateError('INVALID_DATA', `${name}: ${reason}`, {
-      remedy: 'Replace or remove the file. Files are JPEG, PNG, WebP, GIF, TIFF or AVIF.',
+      remedy: 'Replace or remove the file. Files are JPEG, PNG, WebP, GIF, TIFF, AVIF or PPM.',
       details: { path: name },
       cause,
     });
   }
+}
+
+interface Decoded {
+  data: Uint8Array;
+  channels: number;
+}
+
+async function decoded(
+  bytes: Uint8Array,
+  channels: Channels,
+  view: (whole: ImageView) => ImageView,
+): Promise<Decoded> {
+  if (bytes.length === 0) throw new Error('the file is empty');
+  const head = imageHead(bytes);
+  const { default: sharp } = await import('sharp');
+  if (head?.kind === 'ppm') return viewed(rawInput(sharp, bytes, head), head, channels, view);
+  if (head?.kind === 'jpeg' && head.plain) return viewed(sharp(bytes), head, channels, view);
+  const { width, height, autoOrient } = await sharp(bytes).metadata();
+  const size = { width: autoOrient.width ?? width, height: autoOrient.height ?? height };
+  const image = sharp(bytes).autoOrient();
+  return viewed(image, { ...size, channels: 4 }, channels, view);
+}
+
+/** Pixels as they are. */
+export function rawInput(
+  sharp: typeof sharpLibrary,
+  bytes: Uint8Array,
+  { width, height, channels, offset }: Extract<ImageHead, { kind: 'ppm' }>,
+): Sharp {
+  const size = width * height * channels;
+  if (bytes.length < offset + size) throw new Error('the file ends before the last pixel');
+  const pixels = bytes.subarray(offset, offset + size);
+  return sharp(pixels, { raw: { width, height, channels } });
+}
+
+/**
+ * @param whole size of the turned image, and its channels: 1 or 3 are 8-bit sRGB or grey without more; with
+ *   4 nothing is known, and all conversions are asked for
+ */
+async function viewed(
+  image: Sharp,
+  whole: { width: number; height: number; channels: number },
+  channels: Channels,
+  view: (whole: ImageView) => ImageView,
+): Promise<Decoded> {
+  const { region, width, height, flip } = view(wholeImage(whole.width, whole.height));
+  const part = wholePixels(region, whole);
+  if (part.width < whole.width || part.height < whole.height) image.extract(part);
+  if (part.width !== width || part.height !== height)
+    image.resize(width, height, { fit: 'fill', kernel: 'linear' });
+  if (flip) image.flop();
+  if (whole.channels > 3) image.flatten({ background: '#000000' });
+  if (whole.channels > channels) image.toColourspace(channels === 1 ? 'b-w' : 'srgb');
+  if (whole.channels > 3) image.raw({ depth: 'uchar' });
+  else image.raw();
+  const { data, info } = await image.toBuffer({ resolveWithObject: true });
+  return { data, channels: info.channels };
 }
 
 /** The pixels that hold the region, at least one. */
