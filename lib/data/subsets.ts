@@ -93,12 +93,15 @@ function endsOf(name: string): string[] {
   return [name, ...ends].flatMap((end) => [end, end.replace(/\.[^./]+$/, '')]);
 }
 
-function described(set: Dataset): Pick<Dataset, 'shape' | 'dtype' | 'classes' | 'target'> {
+function described(
+  set: Dataset,
+): Pick<Dataset, 'shape' | 'dtype' | 'classes' | 'target' | 'workers'> {
   return {
     shape: set.shape,
     dtype: set.dtype,
     ...(set.classes === undefined ? {} : { classes: set.classes }),
     ...(set.target === undefined ? {} : { target: set.target }),
+    ...(set.workers === undefined ? {} : { workers: set.workers }),
   };
 }
 

@@ -1,7 +1,8 @@
-import { BatchReader, type Batch, type DataPosition } from '../data/batches.js';
-import { checkDataset, sampleArrays, type Dataset } from '../data/dataset.js';
+import { BatchReader, usualPrefetch, type Batch, type DataPosition } from '../data/batches.js';
+import { checkDataset, type Dataset } from '../data/dataset.js';
 import { CancelledError, StriateError } from '../errors.js';
 import { checkNames } from '../graph/options.js';
+import { dataAdvice } from './data-advice.js';
 import { MetricSums, type Metrics, type StepSums } from './metrics.js';
 import { openProgress, type Progress, type ProgressState } from './progress.js';
 
@@ -19,6 +20,11 @@ export interface FitOptions {
   shuffle?: boolean;
   /** Leave out a last batch that is smaller. Default false. */
   dropLast?: boolean;
+  /**
+   * Batches that are read while a step runs, each in the memory of a batch. Default 1, or 2 for images that
+   * are decoded, so that no worker is idle at a batch's end.
+   */
+  prefetch?: number;
   signal?: AbortSignal;
   /** Shows a progress line on standard error. Default false. */
   progress?: boolean;
@@ -34,6 +40,8 @@ export interface Epoch {
   imagesPerSecond: number;
   /** Seconds in which a step waited for its data. */
   dataWait: number;
+  /** What may help, when the data took a good part of the time. */
+  advice?: string;
   /** Of the last step. */
   learningRate: number;
   /** Measured while the parameters changed; after a resume only the epoch's rest. */
@@ -191,12 +199,15 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
       learningRate,
       train: sums.metrics,
     };
+    const advice = dataAdvice(this.set, state.dataWait / state.seconds);
+    if (advice !== undefined) result.advice = advice;
     if (options.validation && !this.stopped)
       result.validation = await learner.evaluate(
         options.validation,
         options.signal === undefined ? {} : { signal: options.signal },
       );
-    progress?.finish(state, result.validation ? noteOf(result.validation) : '');
+    const note = result.validation ? noteOf(result.validation) : '';
+    progress?.finish(state, advice === undefined ? note : `${note}\n  ${advice}`);
     return result;
   }
 
@@ -229,9 +240,10 @@ class Feed {
         start: learner.position,
         shuffle: options.shuffle ?? !set.sequential,
         dropLast: options.dropLast ?? false,
+        prefetch: options.prefetch ?? usualPrefetch(set),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
-      sampleArrays(set, learner.batch),
+      true,
     );
   }
 
@@ -282,7 +294,9 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
     });
 }
 
-const optionNames = 'epochs maxSteps validation shuffle dropLast signal progress'.split(' ');
+const optionNames = 'epochs maxSteps validation shuffle dropLast prefetch signal progress'.split(
+  ' ',
+);
 
 function checkOptions(options: FitOptions): void {
   checkNames('fit', optionNames, options);

@@ -38,7 +38,9 @@ export interface StepBatch extends DataMark {
 }
 
 /** Where a batch stands in its data; of a batch from elsewhere nothing is known. */
-type DataMark = Partial<Pick<Batch, 'epoch' | 'sample' | 'last' | 'indices' | 'stepsPerEpoch'>>;
+type DataMark = Partial<
+  Pick<Batch, 'epoch' | 'sample' | 'end' | 'last' | 'indices' | 'stepsPerEpoch'>
+>;
 
 export interface StepResult {
   /** Steps completed, this one included. */
@@ -566,9 +568,10 @@ export class Trainer implements Learner, AsyncDisposable {
     return { ...total, learningRate, auxiliary, skipped: !committed };
   }
 
-  #movePosition({ epoch, sample, last }: DataMark, n: number): void {
+  #movePosition({ epoch, sample, end, last }: DataMark, n: number): void {
     if (epoch === undefined || sample === undefined) return;
-    this.#position = last ? { epoch: epoch + 1, sample: 0 } : { epoch, sample: sample + n };
+    const next = end ?? sample + n;
+    this.#position = last ? { epoch: epoch + 1, sample: 0 } : { epoch, sample: next };
   }
 
   /** For `Fit`: a stream tells only afterwards that an epoch is over. */

@@ -72,6 +72,7 @@ export function fromRecords(
     dtype: 'uint8',
     classes: [...classes],
     broken: reader.broken,
+    workers: reader.workers,
     sequential: true,
     async read(indices, into, signal, pass) {
       const first = indices[0] ?? 0;

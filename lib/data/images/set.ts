@@ -90,6 +90,10 @@ export class ImageReader {
     this.slots = new Slots(workers);
   }
 
+  get workers(): number {
+    return this.options.workers;
+  }
+
   /** `request(0)` to `request(count - 1)`, in any order, one behind the other in the arrays. */
   read(
     count: number,
@@ -153,6 +157,7 @@ export function imageSet(where: string, source: ImageSource, options: ImageSetOp
     dtype: 'uint8',
     classes: source.classes,
     broken: reader.broken,
+    workers: reader.workers,
     nameOf: (index) => source.nameOf(checked(index)),
     labelOf: (index) => source.labelOf(checked(index)),
     encoded: async (index, signal) => source.read(checked(index), signal),
