@@ -62,7 +62,7 @@ export const shared = {
   data: () =>
     new Option(
       '--data <name>',
-      `data set: ${dataNames.join(', ')}, or a folder of images: train/<class>/ and val/<class>/`,
+      `data set: ${dataNames.join(', ')}, or a folder of images: train/<class>/ and val/<class>/, or shards in train and val`,
     ).argParser(dataName),
   dataDir: () =>
     new Option(

@@ -1,5 +1,5 @@
-import { BatchReader, type Batch } from '../data/batches.js';
-import { checkDataset, sampleArrays, targetOf, type Dataset } from '../data/dataset.js';
+import { BatchReader, usualPrefetch, type Batch } from '../data/batches.js';
+import { checkDataset, targetOf, type Dataset } from '../data/dataset.js';
 import { CancelledError, StriateError } from '../errors.js';
 import { elementsOf, printShape, sameShape, type Shape } from '../graph/shape.js';
 import type { Executable } from '../runtime/executable.js';
@@ -29,8 +29,13 @@ export async function evaluateSet(
   const { batch: size } = executable.program;
   const reader = new BatchReader(
     set,
-    { batch: size, shuffle: false, ...(signal === undefined ? {} : { signal }) },
-    sampleArrays(set, size),
+    {
+      batch: size,
+      shuffle: false,
+      prefetch: usualPrefetch(set),
+      ...(signal === undefined ? {} : { signal }),
+    },
+    true,
   );
   const sums = new MetricSums(rules.classes, metrics);
   const withOutputs = needsOutputs(metrics);

@@ -1,5 +1,5 @@
-import { BatchReader, type Batch } from '../data/batches.js';
-import { sampleArrays, type Dataset } from '../data/dataset.js';
+import { BatchReader, usualPrefetch, type Batch } from '../data/batches.js';
+import type { Dataset } from '../data/dataset.js';
 import type { FitOptions, Learner } from './fit.js';
 
 /** The data's side of a fit: while a step uses one slot, the next batch is read and staged into the other. */
@@ -25,9 +25,10 @@ export class Feed {
         start: learner.position,
         shuffle: options.shuffle ?? !set.sequential,
         dropLast: options.dropLast ?? false,
+        prefetch: options.prefetch ?? usualPrefetch(set),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
-      sampleArrays(set, learner.batch),
+      true,
     );
   }
 

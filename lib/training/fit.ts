@@ -2,6 +2,7 @@ import type { Batch, DataPosition } from '../data/batches.js';
 import { checkDataset, type Dataset } from '../data/dataset.js';
 import { CancelledError, StriateError } from '../errors.js';
 import { checkNames } from '../graph/options.js';
+import { dataAdvice } from './data-advice.js';
 import { Feed } from './feed.js';
 import { needsOutputs, type EvaluateOptions } from './evaluate.js';
 import { MetricSums, type Metrics } from './metrics.js';
@@ -23,6 +24,11 @@ export interface FitOptions {
   shuffle?: boolean;
   /** Leave out a last batch that is smaller. Default false. */
   dropLast?: boolean;
+  /**
+   * Batches that are read while a step runs, each in the memory of a batch. Default 1, or 2 for images that
+   * are decoded, so that no worker is idle at a batch's end.
+   */
+  prefetch?: number;
   signal?: AbortSignal;
   /**
    * Metrics of your own by name: each is called with the outputs and targets of every batch, of the
@@ -43,6 +49,8 @@ export interface Epoch {
   imagesPerSecond: number;
   /** Seconds in which a step waited for its data. */
   dataWait: number;
+  /** What may help, when the data took a good part of the time. */
+  advice?: string;
   /** Of the last step. */
   learningRate: number;
   /** Measured while the parameters changed; after a resume only the epoch's rest. */
@@ -201,12 +209,15 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
       learningRate,
       train: sums.metrics,
     };
+    const advice = dataAdvice(this.set, state.dataWait / state.seconds);
+    if (advice !== undefined) result.advice = advice;
     if (options.validation && !this.stopped)
       result.validation = await learner.evaluate(options.validation, {
         ...(options.signal === undefined ? {} : { signal: options.signal }),
         ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
       });
-    progress?.finish(state, result.validation ? noteOf(result.validation) : '');
+    const note = result.validation ? noteOf(result.validation) : '';
+    progress?.finish(state, advice === undefined ? note : `${note}\n  ${advice}`);
     return result;
   }
 
@@ -230,9 +241,8 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
     });
 }
 
-const optionNames = 'epochs maxSteps validation shuffle dropLast signal metrics progress'.split(
-  ' ',
-);
+const optionNames =
+  'epochs maxSteps validation shuffle dropLast prefetch signal metrics progress'.split(' ');
 
 function checkOptions(options: FitOptions): void {
   checkNames('fit', optionNames, options);

@@ -5,7 +5,7 @@ import type { CheckpointHeader, DataState } from './checkpoint.js';
 
 /** Where a batch stands in its data; of a batch from elsewhere nothing is known. */
 export type DataMark = Partial<
-  Pick<Batch, 'epoch' | 'sample' | 'last' | 'indices' | 'stepsPerEpoch'>
+  Pick<Batch, 'epoch' | 'sample' | 'end' | 'last' | 'indices' | 'stepsPerEpoch'>
 >;
 
 /** How far a run has come: its steps, and where its data stand. */
@@ -60,9 +60,10 @@ export class RunState {
   }
 
   /** Moves behind a batch of n samples. */
-  move({ epoch, sample, last }: DataMark, n: number): void {
+  move({ epoch, sample, end, last }: DataMark, n: number): void {
     if (epoch === undefined || sample === undefined) return;
-    this.#position = last ? { epoch: epoch + 1, sample: 0 } : { epoch, sample: sample + n };
+    const next = end ?? sample + n;
+    this.#position = last ? { epoch: epoch + 1, sample: 0 } : { epoch, sample: next };
   }
 
   /** A stream tells only afterwards that an epoch is over. */
