@@ -4,6 +4,7 @@
  * batches, and their losses must agree.
  *
  *   npm run bench -- --net lenet --peer pytorch [--json] [--record]
+ *   npm run bench -- arena      (bench/arena.ts)
  */
 import { Command, Option } from 'commander';
 import { execFileSync } from 'node:child_process';
@@ -300,4 +301,5 @@ function record(report: Report): string {
   return `\n## ${report.net}, training, ${date}\n\n\`\`\`\n${print(report)}\n\`\`\`\n`;
 }
 
-await main();
+if (process.argv[2] === 'arena') await import('./arena.js');
+else await main();
