@@ -69,7 +69,7 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
   const T *gamma = v[1].as<T>(), *beta = v[2].as<T>();
   const std::int64_t channels = x.channels();
   const Split split(x, x.dense());
-  const Workspace workspace(v[7], channels);
+  const Workspace workspace(v[9], channels);
   ThreadPool& threads = call.context.threads;
 
   forEachPart(threads, split, [&](std::int64_t part, std::int64_t c0, std::int64_t width) {
@@ -78,7 +78,8 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
   });
 
   T *mean = v[4].as<T>(), *variance = v[5].as<T>(), *unbiased = v[6].as<T>();
-  T *scale = workspace.vector<T>(0), *offset = workspace.vector<T>(1);
+  T *scale = v[7] ? v[7].as<T>() : workspace.vector<T>(0),
+    *offset = v[8] ? v[8].as<T>() : workspace.vector<T>(1);
   const double pixels = double(x.pixels());
   double* totalMean = workspace.part(0, 0);
   double* totalM2 = workspace.part(0, 1);
@@ -104,6 +105,13 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
     offset[c] = T(double(beta[c]) - (totalMean[c] - double(mean[c])) * factor);
   }
   apply<T>(threads, x, y, mean, scale, offset);
+}
+
+// y from x by what the forward pass left: the same arithmetic, the same bits.
+template <class T>
+STRIATE_HD void again(const Call& call) {
+  const View* v = call.views;
+  apply<T>(call.context.threads, v[0], v[4], v[1].as<T>(), v[2].as<T>(), v[3].as<T>());
 }
 
 template <class T>
@@ -208,6 +216,8 @@ void batch_norm(const Call& call) {
         return backward<true, T>(call, epsilon);
       case BatchNorm::Update:
         return update<T>(call, attributes.momentum);
+      case BatchNorm::Apply:
+        return again<T>(call);
     }
   });
 }
