@@ -92,6 +92,7 @@ export const batchNormApplyOp = defineOp({
 
 export const batchNormOp = defineOp({
   name: 'batchNorm',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'gamma', role: 'in', element: 'compute' },
@@ -122,6 +123,7 @@ export const batchNormOp = defineOp({
 
 export const batchNormInferenceOp = defineOp({
   name: 'batchNormInference',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'gamma', role: 'in', element: 'compute' },

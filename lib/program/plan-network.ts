@@ -4,21 +4,30 @@ import { compileInference, compileTraining, type CompileOptions } from './compil
 import type { NetworkDescription } from './lower.js';
 import { Plan } from './plan.js';
 import { runsOn } from './precision.js';
+import type { Recompute } from './recompute-options.js';
 
 export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   /** With an optimizer and a loss the plan is that of training, without that of inference. */
   optimizer?: Optimizer;
   loss?: Loss | 'external';
   freeze?: readonly RegExp[];
+  /** Of training: what is made again; default `'light'`. */
+  recompute?: Recompute;
 }
 
 /** What a network's memory will be, without a device. */
 export function planNetwork(network: NetworkDescription, options: PlanOptions): Plan {
-  const { optimizer, loss, freeze, precision = 'float32', ...rest } = options;
+  const { optimizer, loss, freeze, recompute, precision = 'float32', ...rest } = options;
   const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
   const program =
     optimizer !== undefined && loss !== undefined
-      ? compileTraining(network, { ...common, optimizer, loss, ...(freeze && { freeze }) })
+      ? compileTraining(network, {
+          ...common,
+          optimizer,
+          loss,
+          ...(freeze && { freeze }),
+          ...(recompute && { recompute }),
+        })
       : compileInference(network, common);
   return new Plan(program);
 }

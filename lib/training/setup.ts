@@ -15,6 +15,7 @@ import {
 } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
+import { checkRecompute, type Recompute } from '../program/recompute-options.js';
 import { Device, device as openDevice, type DeviceName } from '../runtime/device.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { initialValues } from './initial.js';
@@ -67,6 +68,10 @@ export interface TrainerOptions {
   resume?: string;
   /** What an own loss compares with; default: float32 numbers of the output's shape. */
   target?: { shape?: Shape; dtype?: 'float32' };
+  /**
+   * What the backward pass makes again rather than finds kept; default `'light'`. All give the same bits.
+   */
+  recompute?: Recompute;
   /** Names of the classes; default the data set's. */
   classes?: readonly string[];
 }
@@ -177,6 +182,7 @@ function settingsFor(
     batch: Math.min(batch, microBatch),
     accumulated: microBatch < batch ? batch : undefined,
     freeze,
+    recompute: options.recompute ?? 'light',
     average,
     precision,
     target: kind,
@@ -187,7 +193,7 @@ function settingsFor(
 const optionNames = [
   ...['device', 'threads', 'batch', 'seed', 'loss', 'optimizer', 'precision', 'preprocess'],
   ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes', 'lossScale'],
-  ...['microBatch', 'average'],
+  ...['microBatch', 'average', 'recompute'],
 ];
 
 function checkOptions(network: Network, options: TrainerOptions): void {
@@ -214,6 +220,7 @@ function checkOptions(network: Network, options: TrainerOptions): void {
       'Leave microBatch out, or use a loss that counts, such as softmaxCrossEntropy().',
     );
   if (average !== undefined) checkAverage(average);
+  checkRecompute(options.recompute);
   requirePrecision(precision);
   if (resume !== undefined && weights !== undefined)
     refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');

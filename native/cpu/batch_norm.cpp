@@ -17,11 +17,11 @@ struct Split {
   std::int64_t pixels, parts, blocks;
   WideRows rows;
 
-  STRIATE_HD Split(const View& x, bool dense)
+  STRIATE_HD explicit Split(const View& x)
       : pixels(x.pixels()),
         parts(larger(smaller(BatchNorm::kParts, x.pixels() / kPartPixels), 1)),
         blocks(ceilDivide(x.channels(), kNormBlock)),
-        rows(x.channels(), dense) {}
+        rows(x.channels(), true) {}
 
   STRIATE_HD std::int64_t begin(std::int64_t part) const { return part * pixels / parts; }
   STRIATE_HD std::int64_t count(std::int64_t part) const { return begin(part + 1) - begin(part); }
@@ -68,7 +68,7 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
   const View &x = v[0], &y = v[3];
   const T *gamma = v[1].as<T>(), *beta = v[2].as<T>();
   const std::int64_t channels = x.channels();
-  const Split split(x, x.dense());
+  const Split split(x);
   const Workspace workspace(v[9], channels);
   ThreadPool& threads = call.context.threads;
 
@@ -143,7 +143,7 @@ STRIATE_HD void backward(const Call& call, double epsilon) {
   const View &x = v[0], &dy = v[4], &dx = v[5], &dgamma = v[6], &dbeta = v[7];
   const T *gamma = v[1].as<T>(), *mean = v[2].as<T>(), *variance = v[3].as<T>();
   const std::int64_t channels = x.channels();
-  const Split split(x, x.dense() && dy.dense());
+  const Split split(x);
   const Workspace workspace(v[8], channels);
   ThreadPool& threads = call.context.threads;
 

@@ -196,9 +196,7 @@ export default [
       batch([2, 9, 11, 17], { between: [999, 1001], note: 'farther from zero' }),
     ]
       .map(forward)
-      .concat(
-        batches.filter((b) => !b.accumulate && b.high === 1 && !b.from && !b.to).map(saving),
-      ),
+      .concat(batches.filter((b) => !b.accumulate && b.high === 1 && !b.from && !b.to).map(saving)),
     reference: ({ x, gamma, beta }: Arrays, c) => {
       const C = gamma!.length;
       const s = statistics(x!, C);
