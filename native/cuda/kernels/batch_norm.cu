@@ -334,10 +334,11 @@ __global__ void __launch_bounds__(kThreads)
                                               load(unbiased + c), momentum));
 }
 
+// A part has at least two pixels a row of its block: fewer would not pay for the vectors and sums of a part.
 Shape shapeOf(const View& x) {
-  const std::int64_t pixels = x.pixels();
+  const std::int64_t pixels = x.pixels(), worthwhile = ceilDivide(pixels, 2 * kRows);
   return {pixels, static_cast<std::int32_t>(x.channels()),
-          static_cast<std::int32_t>(std::min<std::int64_t>(BatchNorm::kParts, pixels))};
+          static_cast<std::int32_t>(std::min<std::int64_t>(BatchNorm::kParts, worthwhile))};
 }
 
 // Widest packet that all views and the vectors of channels allow.
@@ -366,13 +367,15 @@ int factorsWidth(const float* factors, const Shape& s) {
 }
 
 // Calls body(walk, threads) for pieces of pixels whose packets are numbered with 32 bits. A block covers up
-// to 1024 channels; it takes as many pixels of them as keep the `vectors` read within 8% of the `streams`.
-template <class Body>
+// to 1024 channels; it takes as many pixels of them as keep the `vectors` of floats read within 8% of the
+// `streams` of S.
+template <class S, class Body>
 void forEachWalk(const Shape& s, int width, int vectors, int streams, const Body& body) {
   const std::int64_t packets = s.channels / width,
                      most = std::max<std::int64_t>(1, kMostItems / packets);
-  const std::int64_t repeats = ceilDivide(vectors * std::min(s.channels, kThreads * width),
-                                          streams * kThreads * width * 8 / 100);
+  const std::int64_t vectorBytes = vectors * std::min(s.channels, kThreads * width) * 4,
+                     streamBytes = std::int64_t{streams} * kThreads * width * sizeof(S),
+                     repeats = ceilDivide(vectorBytes * 100, streamBytes * 8);
   for (std::int64_t first = 0; first < s.pixels; first += most * repeats) {
     const std::int64_t pixels = std::min(most * repeats, s.pixels - first),
                        atOnce = ceilDivide(pixels, repeats);
@@ -391,7 +394,7 @@ void apply(ApplyArguments<S> a, const View& x, const View& y, int width, cudaStr
   a.yPitch = y.pitch;
   forWidth<4>(std::min(width, commonWidth(s.channels, x, y)), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachWalk(
+    forEachWalk<S>(
         s, kWidth, a.variance == nullptr ? 3 : 4, 2, [&](const Walk& walk, std::int64_t threads) {
           launchItems(
               "batchNormApply",
@@ -486,7 +489,7 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
   forWidth<4>(std::min(factorsWidth(factors, s), commonWidth(s.channels, x, dy, dx, mean)),
               [&](auto w) {
                 constexpr int kWidth = decltype(w)::value;
-                forEachWalk(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
+                forEachWalk<S>(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
                   launchItems("batchNormBackward",
                               dx.accumulates() ? applyGradientKernel<kWidth, true, S>
                                                : applyGradientKernel<kWidth, false, S>,
