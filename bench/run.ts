@@ -6,6 +6,8 @@
  *   npm run bench -- --net lenet resnet18 --peer pytorch [--inference] [--json] [--record]
  *   npm run bench -- --layers vgg16 --peer pytorch
  *   npm run bench -- --gemm
+ *   npm run bench -- arena      (bench/arena.ts)
+ *   npm run bench -- memory     (bench/memory.ts)
  */
 import { Command, Option } from 'commander';
 import { appendFileSync } from 'node:fs';
@@ -80,4 +82,7 @@ function record(title: string, text: string): string {
   return `\n## ${title}, ${date}\n\n\`\`\`\n${text}\n\`\`\`\n`;
 }
 
-await main();
+const own = process.argv[2];
+if (own === 'arena') await import('./arena.js');
+else if (own === 'memory') await import('./memory.js');
+else await main();

@@ -27,6 +27,7 @@ const eagerRules = { ...poolingRules, switches: optional(flag, false) };
 
 export const maxPoolOp = defineOp({
   name: 'maxPool2d',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

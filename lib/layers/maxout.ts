@@ -37,6 +37,7 @@ function joined(x: Shape, pieces: number): number[] {
 
 export const maxoutOp = defineOp({
   name: 'maxout',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

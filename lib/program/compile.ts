@@ -14,6 +14,10 @@ import { requirePrecision, requireRuns, type Precision } from './precision.js';
 import { defaultPreprocess, type Preprocess } from './preprocess.js';
 import { bytesOf, type Program } from './program.js';
 import { prune } from './prune.js';
+import { rebuild, type Decision } from './recompute.js';
+import { withinBudget } from './recompute-budget.js';
+import { checkRecompute, choiceFor, isBudget, type Recompute } from './recompute-options.js';
+import { rectifyLast } from './rectify-last.js';
 import type { TargetDevice } from './op.js';
 import { checkLayout, layOut, segmentTable, type Layout, type SlabEntry } from './slabs.js';
 import { makeStep, Uses, type Step } from './tape.js';
@@ -52,6 +56,8 @@ export interface TrainingOptions extends CompileOptions {
   accumulate?: boolean;
   /** Also give the network's output, as the output `logits`. Default false. */
   logits?: boolean;
+  /** What the backward pass makes again rather than finds kept; default `'light'`. */
+  recompute?: Recompute;
 }
 
 export interface EvaluationOptions extends CompileOptions {
@@ -79,6 +85,21 @@ export interface InferenceOptions extends CompileOptions {
  *   with several outputs, nothing to train, or a misfit of target and loss.
  */
 export function compileTraining(network: NetworkDescription, options: TrainingOptions): Program {
+  const { recompute = 'light' } = options;
+  const layers = network.nodes.map(({ name }) => name);
+  checkRecompute(recompute, layers);
+  if (isBudget(recompute))
+    return withinBudget(recompute.budget, options.batch, (decision) =>
+      compileChosen(network, options, decision),
+    );
+  return compileChosen(network, options, { choose: (chooser) => choiceFor(recompute, chooser) });
+}
+
+function compileChosen(
+  network: NetworkDescription,
+  options: TrainingOptions,
+  decision: Decision,
+): Program {
   const builder = newBuilder(options);
   if (typeof (options.optimizer as Partial<Optimizer> | undefined)?.emit !== 'function')
     throw new StriateError('INVALID_ARGUMENT', 'the optimizer is missing, or is not one', {
@@ -95,6 +116,7 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
     loss === 'external' ? externalSeeds(builder, heads) : lossSeeds(builder, loss, heads, 'train');
 
   if (options.logits === true) builder.output('logits', output);
+  if (options.recompute !== 'none') rectifyLast(builder, builder.outputs);
   builder.accumulates = options.accumulate === true;
   builder.scalesLoss = builder.accumulates;
   const homes = gradientHomes(builder, isFrozen);
@@ -128,6 +150,7 @@ export function compileTraining(network: NetworkDescription, options: TrainingOp
     slots,
     slabs,
     homes,
+    decision,
   });
 }
 
@@ -415,6 +438,8 @@ function finish(
     slots: readonly string[];
     slabs: Slabs;
     homes: ReadonlyMap<Tensor, Tensor>;
+    /** Of a program with a backward pass. */
+    decision?: Decision;
   },
 ): Program {
   const isolate = options.isolate === true;
@@ -423,6 +448,7 @@ function finish(
   steps = copyWeights(builder, steps, made.slabs);
   moveIntoSlabs(builder, steps, made.slabs, made.homes);
   steps = fuseConvRelu(steps, kept);
+  if (made.decision !== undefined) steps = rebuild(builder, steps, kept, made.decision);
   steps = placeConcats(steps, kept);
   if (!isolate) runInPlace(steps, kept);
   const { kind, layout, slots } = made;

@@ -55,10 +55,26 @@ export interface OpDefinition {
     dtype: 'float32' | 'float64',
     plan?: WorkspacePlan,
   ): Extent;
+  /**
+   * Its outputs cost about what reading and writing them costs: they are made again in the backward pass
+   * rather than kept.
+   */
+  readonly light?: true;
+  /** How its first output is made again, where that is less than all of the op. */
+  readonly rebuild?: RebuildForm;
   /** Absent for ops that make no sense alone (`sgd`, `checkFinite`). */
   readonly eager?: EagerForm;
   /** Emits the gradient; absent where there is none. */
   backward?(g: GradientScope): void;
+}
+
+/** Another op that gives the same bits from the same inputs and from optional outputs which the first left. */
+export interface RebuildForm {
+  readonly op: OpDefinition;
+  /** Optional outputs of the op that are asked for where a rebuild needs them. */
+  readonly saved: readonly string[];
+  /** The output whose shape they have. */
+  readonly like: string;
 }
 
 /**

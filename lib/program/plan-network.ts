@@ -4,6 +4,7 @@ import { compileInference, compileTraining, type CompileOptions } from './compil
 import type { NetworkDescription } from './lower.js';
 import { Plan } from './plan.js';
 import { runsOn } from './precision.js';
+import type { Recompute } from './recompute-options.js';
 
 export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   /** With an optimizer and a loss the plan is that of training, without that of inference. */
@@ -12,15 +13,31 @@ export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   freeze?: readonly RegExp[];
   /** Images that pass at once in training; default `batch`. */
   microBatch?: number;
+  /** Of training: what is made again; default `'light'`. */
+  recompute?: Recompute;
 }
 
 /** What a network's memory will be, without a device. */
 export function planNetwork(network: NetworkDescription, options: PlanOptions): Plan {
-  const { optimizer, loss, freeze, microBatch, precision = 'float32', ...rest } = options;
+  const {
+    optimizer,
+    loss,
+    freeze,
+    microBatch,
+    recompute,
+    precision = 'float32',
+    ...rest
+  } = options;
   const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
   if (optimizer === undefined || loss === undefined)
     return new Plan(compileInference(network, common));
-  const training = { ...common, optimizer, loss, ...(freeze && { freeze }) };
+  const training = {
+    ...common,
+    optimizer,
+    loss,
+    ...(freeze && { freeze }),
+    ...(recompute && { recompute }),
+  };
   if (microBatch === undefined || microBatch >= options.batch)
     return new Plan(compileTraining(network, training));
   const part = compileTraining(network, { ...training, batch: microBatch, accumulate: true });

@@ -54,7 +54,13 @@ export class Plan {
    */
   readonly categories: Readonly<Record<Category, number>>;
   /** `lowerBound`: bytes alive at the peak, which no plan can undercut. `unused` is the rest. */
-  readonly arena: { readonly bytes: number; readonly lowerBound: number; readonly unused: number };
+  readonly arena: {
+    readonly bytes: number;
+    readonly lowerBound: number;
+    readonly unused: number;
+    /** Buffers that share it. */
+    readonly buffers: number;
+  };
   readonly layers: readonly LayerPlan[];
   readonly peak: PlanPeak;
   readonly #program: Program;
@@ -69,7 +75,12 @@ export class Plan {
     const { bytes: lowerBound, instruction } = peakOf(transient);
     const alive = transient.filter((b) => b.first <= instruction && instruction <= b.last);
     const { arena } = program.bytes;
-    this.arena = { bytes: arena, lowerBound, unused: arena - lowerBound };
+    this.arena = {
+      bytes: arena,
+      lowerBound,
+      unused: arena - lowerBound,
+      buffers: transient.length,
+    };
     this.categories = categoriesOf(program, alive);
     this.layers = layersOf(program);
     const at = program.instructions[instruction];

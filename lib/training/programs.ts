@@ -15,6 +15,7 @@ import type { TargetDevice } from '../program/op.js';
 import type { Precision } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
+import type { Recompute } from '../program/recompute-options.js';
 import type { Device } from '../runtime/device.js';
 import { native } from '../runtime/errors.js';
 import { Executable } from '../runtime/executable.js';
@@ -36,6 +37,7 @@ export interface TrainingSettings extends ProgramSettings {
   optimizer: Optimizer;
   freeze: readonly RegExp[];
   average: AverageOptions | undefined;
+  recompute: Recompute;
   /** Images a step, where it takes several runs of `batch` images. */
   accumulated: number | undefined;
 }
@@ -60,12 +62,13 @@ export function trainingProgram(
   inputDtype: ImageType,
   logits = false,
 ): Program {
-  const { loss, optimizer, freeze, average, accumulated } = settings;
+  const { loss, optimizer, freeze, average, accumulated, recompute } = settings;
   return compileTraining(network, {
     ...compileSettings(settings, inputDtype),
     loss,
     optimizer,
     freeze,
+    recompute,
     ...(average && { average }),
     accumulate: accumulated !== undefined,
     logits,

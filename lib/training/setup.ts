@@ -99,6 +99,7 @@ function settingsFor(
     batch: Math.min(batch, microBatch),
     accumulated: microBatch < batch ? batch : undefined,
     freeze,
+    recompute: options.recompute ?? 'light',
     average,
     precision,
     target: kind,

@@ -1,3 +1,4 @@
+import { checkRecompute, type Recompute } from '../program/recompute-options.js';
 import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
 import { checkNames } from '../graph/options.js';
@@ -59,6 +60,10 @@ export interface TrainerOptions {
   resume?: string;
   /** What an own loss compares with; default: float32 numbers of the output's shape. */
   target?: { shape?: Shape; dtype?: 'float32' };
+  /**
+   * What the backward pass makes again rather than finds kept; default `'light'`. All give the same bits.
+   */
+  recompute?: Recompute;
   /** Names of the classes; default the data set's. */
   classes?: readonly string[];
 }
@@ -66,7 +71,7 @@ export interface TrainerOptions {
 const optionNames = [
   ...['device', 'threads', 'batch', 'seed', 'loss', 'optimizer', 'precision', 'preprocess'],
   ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes', 'lossScale'],
-  ...['microBatch', 'average'],
+  ...['microBatch', 'average', 'recompute'],
 ];
 
 /** @throws StriateError `INVALID_ARGUMENT` */
@@ -97,6 +102,7 @@ export function checkOptions(network: Network, options: TrainerOptions): void {
       );
   }
   if (average !== undefined) checkAverage(average);
+  checkRecompute(options.recompute);
   requirePrecision(precision);
   if (resume !== undefined && weights !== undefined)
     refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');

@@ -410,9 +410,9 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
   const View &x = v[0], &y = v[3], &mean = v[4];
   const cudaStream_t stream = call.context.stream;
   const Shape s = shapeOf(x);
-  double* const workspace = v[7].as<double>();
-  float* const scale = factorsOf(workspace, s);
-  float* const offset = scale + s.channels;
+  double* const workspace = v[9].as<double>();
+  float* const scale = v[7] ? v[7].as<float>() : factorsOf(workspace, s);
+  float* const offset = v[8] ? v[8].as<float>() : scale + s.channels;
   forWidth<4>(commonWidth(s.channels, x), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     launchParts("batchNormMoments", momentsKernel<kWidth, S>, s, kWidth, stream, s, matrix<S>(x),
@@ -427,7 +427,19 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
   b.mean = mean.as<float>();
   b.scale = scale;
   b.offset = offset;
-  apply(b, x, y, std::min(factorsWidth(scale, s), commonWidth(s.channels, mean)), stream);
+  const int width = std::min(factorsWidth(scale, s), factorsWidth(offset, s));
+  apply(b, x, y, std::min(width, commonWidth(s.channels, mean)), stream);
+}
+
+// y from x by what the forward pass left. Must move: x and y once; moves that, and the vectors.
+template <class S>
+void again(const Call& call) {
+  const View* v = call.views;
+  ApplyArguments<S> b{};
+  b.mean = v[1].as<float>();
+  b.scale = v[2].as<float>();
+  b.offset = v[3].as<float>();
+  apply(b, v[0], v[4], commonWidth(v[0].channels(), v[1], v[2], v[3]), call.context.stream);
 }
 
 template <class S>
@@ -501,6 +513,7 @@ void batch_norm(const Call& call) {
     using S = decltype(type);
     if (call.op == BatchNorm::Forward) return forward<S>(call, a);
     if (call.op == BatchNorm::Inference) return inference<S>(call, a);
+    if (call.op == BatchNorm::Apply) return again<S>(call);
     backward<S>(call, a);
   });
 }
