@@ -83,7 +83,10 @@ export * as data from './data/index.js';
 export * as models from './models/index.js';
 
 export type { Epoch, Fit, FitOptions, History } from './training/fit.js';
+export type { EvaluateOptions } from './training/evaluate.js';
 export type { Metrics } from './training/metrics.js';
+export type { MeasuredBatch, MetricFunction, MetricFunctions } from './training/own-metrics.js';
+export type { GradientOptions, Reading } from './training/reader.js';
 export {
   load,
   type Classification,

@@ -1,8 +1,23 @@
 export { fromArrays, type ArrayOptions } from './arrays.js';
 export { batches, type Batch, type BatchOptions, type DataPosition } from './batches.js';
+export {
+  check,
+  type CheckOptions,
+  type CheckReport,
+  type Finding as DataFinding,
+} from './check.js';
 export { cifar10, cifar100, type Cifar100Options, type CifarOptions } from './cifar.js';
 export type { DataPass, Dataset, SampleArrays, TargetKind } from './dataset.js';
 export { imageFolder, type ImageFolder, type ImageFolderOptions } from './images/folder.js';
+export { imageList, type ImageListOptions } from './images/list.js';
+export { imageNet, type ImageNet } from './images/imagenet.js';
+export {
+  fromRecords,
+  type ImageRecord,
+  type RecordOptions,
+  type RecordSet,
+} from './images/records.js';
+export type { ImageSet, ImageSetOptions } from './images/set.js';
 export {
   centerCrop,
   randomHorizontalFlip,
@@ -13,6 +28,15 @@ export {
   type RandomResizedCropOptions,
 } from './images/transforms.js';
 export { fashionMnist, mnist, type IdxFolderOptions, type TrainAndTest } from './mnist.js';
+export type { HttpOptions } from './shards/http.js';
+export {
+  pack,
+  type PackOptions,
+  type PackProgress,
+  type ShardEntry,
+  type ShardManifest,
+} from './shards/pack.js';
+export { tar, type TarOptions } from './shards/tar.js';
 export { fromAsyncIterable, type StreamOptions, type StreamSample } from './stream.js';
-export { split, subset, take } from './subsets.js';
+export { split, splitByFile, subset, take } from './subsets.js';
 export { synthetic, type SyntheticOptions } from './synthetic.js';

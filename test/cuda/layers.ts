@@ -145,6 +145,9 @@ function batchNorm(layer: string, size: number, channels: number): Work[] {
     work(layer, 'batchNormInference', attributes, {
       ...{ x: reads(x), ...vectors, beta: reads([c]), y: writes(x) },
     }),
+    work(layer, 'batchNormApply', attributes, {
+      ...{ x: reads(x), mean: reads([c]), scale: reads([c]), offset: reads([c]), y: writes(x) },
+    }),
     work(layer, 'batchNormBackward', attributes, {
       ...{ x: reads(x), ...vectors, dy: reads(x), dx: writes(x) },
       ...{ dgamma: writes([c]), dbeta: writes([c]) },
