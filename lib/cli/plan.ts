@@ -7,7 +7,8 @@ import { parseBytes, type Plan } from '../program/plan.js';
 import { printPlan, type PlanChange, type PlanFit } from '../reports/plan.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
-import { count } from './options.js';
+import { count, shared } from './options.js';
+import type { Recompute } from '../program/recompute-options.js';
 
 /** Rules by what they remember for each parameter; `none` plans inference. */
 const optimizers = {
@@ -23,6 +24,7 @@ interface PlanOptions extends CommonOptions {
   device: TargetDevice;
   precision: 'float32' | 'float64';
   deviceMemory?: number;
+  recompute?: Recompute;
 }
 
 export function addPlan(program: Command): void {
@@ -45,6 +47,7 @@ export function addPlan(program: Command): void {
         .choices(['float32', 'float64'])
         .default('float32'),
     )
+    .addOption(shared.recompute())
     .option('--device-memory <amount>', 'says whether it fits: 24GB, 16GiB, 800MB', amountOfMemory)
     .action(plan);
 }
@@ -65,14 +68,20 @@ async function plan(model: string, options: PlanOptions): Promise<void> {
 }
 
 function planFor(network: Network, options: PlanOptions, optimizer: OptimizerName): Plan {
-  const { batch, device, precision } = options;
+  const { batch, device, precision, recompute } = options;
   const rule = optimizers[optimizer]();
   return network.plan({
     batch,
     device,
     precision,
     ...(rule === undefined ? {} : { optimizer: rule, loss: softmaxCrossEntropy() }),
+    ...(recompute === undefined ? {} : { recompute }),
   });
+}
+
+/** Whether one way of recomputation saves more than another. */
+function isMore(how: 'auto' | 'light', than: Recompute = 'light'): boolean {
+  return than === 'none' || (than === 'light' && how === 'auto');
 }
 
 function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
@@ -82,7 +91,11 @@ function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
     const other = planFor(network, all, all.optimizer);
     return { change, totalBytes: other.totalBytes, largestBatch: other.largestBatch(memory) };
   };
+  const again = (['auto', 'light'] as const).filter(
+    (how) => options.optimizer !== 'none' && isMore(how, options.recompute),
+  );
   const changes = [
+    ...again.map((recompute) => without(`--recompute ${recompute}`, { recompute })),
     ...(options.precision === 'float64'
       ? [without('--precision float32', { precision: 'float32' })]
       : []),
@@ -101,6 +114,8 @@ function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
     memory,
     fits: made.totalBytes <= memory,
     largestBatch: made.largestBatch(memory),
-    changes: changes.sort((a, b) => a.totalBytes - b.totalBytes),
+    changes: changes
+      .filter(({ totalBytes }) => totalBytes < made.totalBytes)
+      .sort((a, b) => a.totalBytes - b.totalBytes),
   };
 }
