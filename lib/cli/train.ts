@@ -4,6 +4,7 @@ import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CancelledError, StriateError } from '../errors.js';
 import type { Precision } from '../program/precision.js';
+import type { Recompute } from '../program/recompute-options.js';
 import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
 import type { LossScaleOptions } from '../training/loss-scale.js';
@@ -40,6 +41,7 @@ interface TrainOptions extends CommonOptions {
   momentum?: number;
   clipNorm?: number;
   microBatch?: number;
+  recompute?: Recompute;
   weightDecay?: number;
   device: DeviceName;
   seed?: number;
@@ -80,6 +82,7 @@ export function addTrain(program: Command): void {
       'images that pass at once, to save memory; the step is that of the whole batch',
       count,
     )
+    .addOption(shared.recompute())
     .addOption(shared.device())
     .option(
       '--seed <n>',
@@ -153,6 +156,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
     ...(options.lossScale === undefined ? {} : { lossScale: options.lossScale }),
+    ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
     ...(options.resume === undefined ? {} : { resume: options.resume }),
   });
 

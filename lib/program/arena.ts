@@ -59,7 +59,7 @@ export function assignOffsets(blocks: readonly Block[]): { offsets: number[]; by
 }
 
 /** An arena of so many times the lower bound is not searched for a smaller one. */
-const enough = 1.002;
+const enough = 1.005;
 /** Blocks that the search compares with one another, in all. */
 const searchWork = 4_000_000;
 

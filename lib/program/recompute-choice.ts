@@ -203,12 +203,16 @@ export class Chooser {
       ({ index, lateReads }) => this.light[index] === 1 || lateReads.length > 0,
     );
     const largest = [...candidates].sort((a, b) => b.bytes - a.bytes).slice(0, 150);
-    for (const { index } of largest) {
-      if (best.peak <= enough) break;
-      const kept = Uint8Array.from(best.kept);
-      kept[index] = 1 - kept[index]!;
-      const tried = this.try(kept);
-      if (tried.peak < best.peak && tried.heavy <= most) best = tried;
+    for (let round = 0; round < 3; round++) {
+      const before = best;
+      for (const { index } of largest) {
+        if (best.peak <= enough) return best;
+        const kept = Uint8Array.from(best.kept);
+        kept[index] = 1 - kept[index]!;
+        const tried = this.try(kept);
+        if (tried.peak < best.peak && tried.heavy <= most) best = tried;
+      }
+      if (best === before) break;
     }
     return best;
   }

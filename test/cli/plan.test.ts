@@ -19,8 +19,10 @@ describe('cli: plan', () => {
       largestBatch: expected.largestBatch('40MB'),
     });
     expect(report.categories).to.deep.equal(expected.categories);
-    const changes = report.changes as { totalBytes: number; largestBatch: number }[];
-    expect(changes).to.have.length(2);
+    const changes = report.changes as { change: string; totalBytes: number }[];
+    expect(changes.map(({ change }) => change)).to.have.members([
+      ...['--optimizer sgd, without momentum', '--batch 32'],
+    ]);
     for (const change of changes)
       expect(change.totalBytes).to.be.below(report.totalBytes as number);
   });
@@ -66,6 +68,27 @@ describe('cli: plan', () => {
       .and.contain('--micro-batch 8');
     const refused = await striate(['plan', 'lenet', '--optimizer', 'none', '--micro-batch', '2']);
     expect(refused.code).to.equal(2);
+  });
+
+  it('plans what is made again: a word, layers, a budget', async () => {
+    const net = models.vgg16();
+    const recipe = {
+      batch: 8,
+      optimizer: sgd({ momentum: 0.9 }),
+      loss: softmaxCrossEntropy(),
+    };
+    const total = async (how: string): Promise<unknown> =>
+      jsonLine(await striate(['plan', 'vgg16', '--batch', '8', '--recompute', how, '--json']))
+        .totalBytes;
+    for (const how of ['none', 'auto'] as const)
+      expect(await total(how)).to.equal(net.plan({ ...recipe, recompute: how }).totalBytes);
+    expect(await total('conv1,conv3')).to.equal(
+      net.plan({ ...recipe, recompute: ['conv1', 'conv3'] }).totalBytes,
+    );
+    expect(await total('2.5GB')).to.be.at.most(2.5e9);
+    const { code, stderr } = await striate(['plan', 'vgg16', '--recompute', '1GB']);
+    expect(code).to.not.equal(0);
+    expect(stderr).to.contain('is too small');
   });
 
   it('plans inference', async () => {
