@@ -8,12 +8,11 @@ export type WinogradTile = 0 | 2 | 4;
 
 const tileUnit = 84;
 const blockBytes = 12 * 2 ** 20;
-const slice = 128;
-const sliceStride = 144;
 const columnUnit = 64;
 const gap = 16;
 const biasTiles = 12;
 const float = 4;
+const mostChannels = 16384;
 
 const padded = (columns: number): number => Math.ceil(columns / columnUnit) * columnUnit;
 const pointsOf = (tile: WinogradTile): number => (tile + 2) ** 2;
@@ -26,12 +25,12 @@ export const tilesOf = (
 ): number => images * Math.ceil(height / tile) * Math.ceil(width / tile);
 
 function blockTiles(points: number, tiles: number, channels: number, filters: number): number {
-  const perTile = points * (Math.ceil(channels / slice) * sliceStride + padded(filters)) * float;
+  const perTile = points * (padded(channels + columnUnit) + padded(filters)) * float;
   const fitting = Math.max(1, Math.floor(Math.floor(blockBytes / perTile) / tileUnit)) * tileUnit;
   return Math.min(fitting, Math.ceil(tiles / biasTiles) * biasTiles);
 }
 
-/** Bytes of the operand `workspace`; `all` are the tiles of the batch, which are taken a block at a time. */
+/** Bytes of the operand `workspace`; `all` are the tiles of the batch. */
 export function winogradWorkspace(
   direction: ConvDirection,
   tile: WinogradTile,
@@ -41,17 +40,15 @@ export function winogradWorkspace(
 ): number {
   const points = pointsOf(tile);
   const [c, k] = direction === 'backwardData' ? [filters, channels] : [channels, filters];
+  const transformed = c * padded(k) + gap;
+  if (direction !== 'backwardFilter') return float * points * transformed;
   const tiles = blockTiles(points, all, c, k);
-  const matrices = c * padded(k) + gap + tiles * padded(k) + gap;
-  if (direction === 'backwardFilter') {
-    const inputs = tiles * padded(c + columnUnit) + gap;
-    return float * (points * (matrices + inputs) + Math.floor(tiles / biasTiles) * padded(k));
-  }
-  return float * points * (matrices + Math.ceil(c / slice) * tiles * sliceStride + gap);
+  const blocks = tiles * (padded(c + columnUnit) + padded(k)) + 2 * gap;
+  return float * (points * (transformed + blocks) + Math.floor(tiles / biasTiles) * padded(k));
 }
 
 /** What transforming one number costs, in multiply-adds of the matrix product (measured: AVX2, AVX-512). */
-const transformCost = 25;
+const transformCost = 20;
 /** The same for each filter element and point, once a call: they go through memory. */
 const filterCost = 4;
 
@@ -71,6 +68,7 @@ export function chooseTile(
     const perTile = products + transformCost * (channels + filters);
     return pointsOf(tile) * (tiles * perTile + filterCost * products);
   };
+  if (channels > mostChannels || filters > mostChannels) return 0;
   let best: WinogradTile = 0;
   let least = batch * plane[0] * plane[1] * 9 * products;
   for (const tile of [2, 4] as const)

@@ -220,6 +220,8 @@ struct Conv2d {
               a.groups == 1 && (!w || (w.size[0] == 3 && w.size[1] == 3)),
           "Winograd's algorithm takes 3x3 filters of stride 1, dilation 1 and one group");
       requireArgument(x.dtype == DType::Float32, "Winograd's algorithm takes float32");
+      requireArgument(C <= Winograd::kMostChannels && K <= Winograd::kMostChannels,
+                      "Winograd's algorithm takes 16384 channels at most");
     }
     if (b) {
       requireShape(b.rank == 1 && b.size[0] == K, "the bias is [filters]");

@@ -2,8 +2,8 @@
 // cut into tiles of M x M pixels; a tile needs (M + 2) x (M + 2) pixels of the input. Transformed, the
 // convolution is `points` = (M + 2)^2 independent matrix multiplications over all tiles.
 //
-// Tiles are taken a block at a time, so the workspace does not grow with the batch beyond a block's. It is the
-// same on every instruction set (lib/layers/conv2d-winograd.ts repeats it).
+// The workspace holds the transformed filters; the gradient by the filters takes tiles a block at a time. It is
+// the same on every instruction set (lib/layers/conv2d-winograd.ts repeats it).
 #pragma once
 #include <cstdint>
 
@@ -14,8 +14,9 @@ namespace striate::ops {
 struct Winograd {
   static constexpr std::int64_t kTileUnit = 84;  // rows of every micro-kernel divide it, or nearly
   static constexpr std::int64_t kBlockBytes = std::int64_t(12) << 20;
-  static constexpr std::int64_t kSlice = 128;        // channels that are multiplied at a time
-  static constexpr std::int64_t kSliceStride = 144;  // elements from row to row
+  static constexpr std::int64_t kSlice = 128;  // channels that are multiplied at a time
+  static constexpr std::int64_t kMostChannels =
+      16384;  // a tile of more has no room in the scratch memory
   static constexpr std::int64_t kColumnUnit = 64;
   static constexpr std::int64_t kFloat = 4;
   static constexpr std::int64_t kBiasTiles = 12;  // whose sum of dy is taken together
@@ -44,7 +45,7 @@ struct Winograd {
   // Tiles of a block: as many as fit into the last-level cache, and at least one unit, where there are as many.
   STRIATE_HD constexpr std::int64_t blockTiles(std::int64_t channels, std::int64_t filters) const {
     const std::int64_t perTile =
-        points() * (slices(channels) * kSliceStride + paddedColumns(filters)) * kFloat;
+        points() * (paddedColumns(channels + kColumnUnit) + paddedColumns(filters)) * kFloat;
     const std::int64_t units = kBlockBytes / perTile / kTileUnit;
     const std::int64_t fitting = (units < 1 ? 1 : units) * kTileUnit,
                        all = roundUp(tiles, kBiasTiles);
@@ -55,9 +56,6 @@ struct Winograd {
   STRIATE_HD static constexpr std::int64_t filterMatrix(std::int64_t depth, std::int64_t columns) {
     return depth * paddedColumns(columns) + kGap;
   }
-  STRIATE_HD static constexpr std::int64_t slicedMatrix(std::int64_t tiles, std::int64_t depth) {
-    return slices(depth) * tiles * kSliceStride + kGap;
-  }
   STRIATE_HD static constexpr std::int64_t plainMatrix(std::int64_t tiles, std::int64_t columns) {
     return tiles * paddedColumns(columns) + kGap;
   }
@@ -65,10 +63,7 @@ struct Winograd {
   // Forward, and the gradient by the input, for which channels and filters change places.
   STRIATE_HD constexpr std::int64_t convolutionBytes(std::int64_t depth,
                                                      std::int64_t columns) const {
-    const std::int64_t tiles = blockTiles(depth, columns);
-    return points() * kFloat *
-           (filterMatrix(depth, columns) + slicedMatrix(tiles, depth) +
-            plainMatrix(tiles, columns));
+    return points() * kFloat * filterMatrix(depth, columns);
   }
   // The gradient by the filters: sums [channels, filters] of every point, and the tiles of x and dy; the
   // partial sums of db, one row for each group of tiles.

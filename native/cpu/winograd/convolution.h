@@ -1,7 +1,8 @@
 // Winograd's convolution forward, and the gradient by the input, which is the same over flipped and
-// transposed filters. A block of tiles goes through three passes: transform the input (V, one row of
-// channels a tile and point), multiply each point's matrix by its filters (V*U), transform the products back
-// into pixels. A block's V and products stay in the last-level cache.
+// transposed filters. The filters are transformed once (U, in the workspace). Then a thread takes a block of tiles
+// and columns through all passes, in its scratch memory: transform the input (V, one row of channels a tile and
+// point), multiply each point's matrix by its filters (V*U), transform the products back into pixels. Nothing
+// but U is written by one thread and read by another.
 #pragma once
 #include "cpu/gemm/loops.h"
 #include "cpu/winograd/tiles.h"
@@ -19,10 +20,9 @@ struct WinogradConvolution {
   static constexpr int kLane = kLanes<T>;
   // Rows of filters that are transformed at a time: nine taps of them, in the thread's scratch memory.
   static constexpr std::int64_t kFilterRows = 64;
-  // Tiles that a thread transforms at a time.
-  static constexpr std::int64_t kTiles = 4;
+  // A block's most columns and tiles: more tiles would leave the second-level cache, fewer read U more often.
+  static constexpr std::int64_t kColumns = 256, kMostTiles = 56;
   static_assert(9 * (kFilterRows + 1) * B::NR * sizeof(T) <= ThreadPool::kScratchBytes);
-  static_assert(Sizes::kSliceStride == kShortRowStride<T> || kLane != 16);
 
   Source<T> source;
   std::int64_t padTop, padLeft;
@@ -30,33 +30,60 @@ struct WinogradConvolution {
   std::int64_t pitch;  // of the target
   Filters filters;     // rows: (tap, channel of the source)
   Target<T> target;
-  T* workspace;
+  T* workspace;  // U
 
   void run(ThreadPool& threads) const {
-    const std::int64_t depth = source.channels, columns = filters.columns;
-    const std::int64_t tiles = tiling.count(), most = Sizes{M, tiles}.blockTiles(depth, columns);
-    T* const u = workspace;
-    T* const v = u + kPoints * Sizes::filterMatrix(depth, columns);
-    T* const m = v + kPoints * Sizes::slicedMatrix(most, depth);
-    transformFilters(threads, u);
-    const Cut blocks{tiles, 1, ceilDivide(tiles, most)};
-    for (std::int64_t block = 0; block < blocks.parts; ++block) {
-      const std::int64_t first = blocks.begin(block), count = blocks.begin(block + 1) - first;
-      threads.forEach(ceilDivide(count, kTiles), [&](std::int64_t task, int) {
-        const std::int64_t end = smaller(count, (task + 1) * kTiles);
-        for (std::int64_t tile = task * kTiles; tile < end; ++tile)
-          transformTile(first + tile, v + tile * kShortRowStride<T>, count);
-      });
-      multiplyPoints(threads, u, v, m, count);
-      threads.forEach(ceilDivide(count, kTiles), [&](std::int64_t task, int) {
-        const std::int64_t end = smaller(count, (task + 1) * kTiles);
-        for (std::int64_t tile = task * kTiles; tile < end; ++tile)
-          finishTile(first + tile, m + tile * Sizes::paddedColumns(columns), count);
-      });
-    }
+    transformFilters(threads, workspace);
+    const std::int64_t tiles = tiling.count(), columns = filters.columns;
+    const Cut columnCut{columns, B::NR, ceilDivide(columns, kColumns)};
+    const std::int64_t width = ceilDivide(ceilDivide(columns, B::NR), columnCut.parts) * B::NR;
+    const std::int64_t most = blockTiles(width);
+    const std::int64_t wanted =
+        smaller(ceilDivide(kTasks, columnCut.parts), ceilDivide(tiles, B::MR));
+    const Cut tileCut{tiles, 1, larger(ceilDivide(tiles, most), wanted)};
+    threads.forEach(tileCut.parts * columnCut.parts, [&](std::int64_t task, int worker) {
+      const std::int64_t part = task / columnCut.parts, columnPart = task % columnCut.parts;
+      const std::int64_t first = tileCut.begin(part);
+      const Block block{first, tileCut.begin(part + 1) - first, columnCut.begin(columnPart),
+                        columnCut.begin(columnPart + 1), width};
+      runBlock(block, threads.scratch(worker));
+    });
   }
 
  private:
+  // What a thread takes at a time: tiles and columns of the target.
+  struct Block {
+    std::int64_t first, tiles, column, columnEnd, width;
+    // Elements between the matrices of two points.
+    std::int64_t inputMatrix(std::int64_t depth) const {
+      return Sizes::slices(depth) * tiles * kShortRowStride<T> + kLane;
+    }
+    std::int64_t productMatrix() const { return tiles * width + kLane; }
+  };
+
+  // Tiles whose inputs and products fit into the scratch memory.
+  std::int64_t blockTiles(std::int64_t width) const {
+    const std::int64_t perTile = kPoints *
+                                 (Sizes::slices(source.channels) * kShortRowStride<T> + width) *
+                                 std::int64_t(sizeof(T));
+    const std::int64_t room =
+        std::int64_t(ThreadPool::kScratchBytes) - B::MC * 8 - 2 * kPoints * kVectorBytes;
+    const std::int64_t tiles = smaller(kMostTiles, room / perTile);
+    return tiles > B::MR ? tiles / B::MR * B::MR : larger(1, tiles);
+  }
+
+  void runBlock(const Block& block, void* scratch) const {
+    std::int64_t* const offset = static_cast<std::int64_t*>(scratch);
+    T* const v = reinterpret_cast<T*>(offset + B::MC);
+    T* const m = v + kPoints * block.inputMatrix(source.channels);
+    for (std::int64_t i = 0; i < block.tiles; ++i) {
+      offset[i] = i * block.width;
+      transformTile(block, i, v);
+    }
+    for (int point = 0; point < kPoints; ++point) multiplyPoint(block, point, v, m, offset);
+    for (std::int64_t i = 0; i < block.tiles; ++i) finishTile(block, i, m);
+  }
+
   // U of a point: panels of NR columns, [depth, NR] each.
   void transformFilters(ThreadPool& threads, T* u) const {
     const std::int64_t depth = source.channels, columns = filters.columns;
@@ -93,9 +120,10 @@ struct WinogradConvolution {
   }
 
   // V of a point: slices of kSlice channels, [tiles, kShortRowStride] each.
-  void transformTile(std::int64_t tile, T* to, std::int64_t tiles) const {
-    const std::int64_t matrix = Sizes::slicedMatrix(tiles, source.channels);
-    const auto place = tiling.at(tile);
+  void transformTile(const Block& block, std::int64_t tile, T* v) const {
+    const std::int64_t matrix = block.inputMatrix(source.channels);
+    T* const to = v + tile * kShortRowStride<T>;
+    const auto place = tiling.at(block.first + tile);
     const Square<T, kInputs> square(source, place.image, place.y - padTop, place.x - padLeft);
     for (std::int64_t c = 0; c < source.channels; c += kLane) {
       Vector<T> half[kInputs][kInputs];
@@ -107,7 +135,7 @@ struct WinogradConvolution {
 #pragma GCC unroll 6
         for (int p = 0; p < kInputs; ++p) half[p][j] = column[p];
       }
-      T* out = to + c / Sizes::kSlice * tiles * kShortRowStride<T> + c % Sizes::kSlice;
+      T* out = to + c / Sizes::kSlice * block.tiles * kShortRowStride<T> + c % Sizes::kSlice;
 #pragma GCC unroll 6
       for (int p = 0; p < kInputs; ++p) {
         Vector<T> row[kInputs];
@@ -118,43 +146,32 @@ struct WinogradConvolution {
     }
   }
 
-  void multiplyPoints(ThreadPool& threads, const T* u, const T* v, T* m, std::int64_t tiles) const {
-    const std::int64_t depth = source.channels, columns = filters.columns;
-    const std::int64_t width = Sizes::paddedColumns(columns);
-    const Cut rowCut{tiles, B::MR, ceilDivide(tiles, B::MC)};
-    const std::int64_t panels = ceilDivide(columns, B::NR);
-    const Cut columnCut{columns, B::NR, ceilDivide(panels, 1024 / B::NR)};
-    const std::int64_t tasks = rowCut.parts * columnCut.parts;
-    threads.forEach(kPoints * tasks, [&](std::int64_t task, int worker) {
-      const std::int64_t point = task / tasks;
-      const std::int64_t rowPart = task % tasks / columnCut.parts,
-                         columnPart = task % columnCut.parts;
-      const std::int64_t row = rowCut.begin(rowPart), rows = rowCut.begin(rowPart + 1) - row;
-      std::int64_t* offset = static_cast<std::int64_t*>(threads.scratch(worker));
-      for (std::int64_t i = 0; i < rows; ++i) offset[i] = i * width;
-      T* const c = m + point * Sizes::plainMatrix(tiles, columns) + row * width;
-      const Panels<T> b{u + point * Sizes::filterMatrix(depth, columns), depth * B::NR, B::NR,
-                        nullptr, columns};
-      for (std::int64_t k = 0; k < depth; k += Sizes::kSlice) {
-        const T* a = v + point * Sizes::slicedMatrix(tiles, depth) +
-                     (k / Sizes::kSlice * tiles + row) * kShortRowStride<T>;
-        multiplyBlock<T, Packing::ShortRows>(
-            a, B::MR * kShortRowStride<T>, rows, smaller(Sizes::kSlice, depth - k), b, k,
-            columnCut.begin(columnPart), columnCut.begin(columnPart + 1),
-            {c, k > 0, false, nullptr}, offset);
-      }
-    });
+  // The products of a point: [tiles, width].
+  void multiplyPoint(const Block& block, int point, const T* v, T* m,
+                     const std::int64_t* offset) const {
+    const std::int64_t depth = source.channels;
+    const Panels<T> b{workspace + point * Sizes::filterMatrix(depth, filters.columns),
+                      depth * B::NR, B::NR, nullptr, filters.columns};
+    const T* a = v + point * block.inputMatrix(depth);
+    T* const c = m + point * block.productMatrix() - block.column;
+    for (std::int64_t k = 0; k < depth; k += Sizes::kSlice) {
+      multiplyBlock<T, Packing::ShortRows>(a, B::MR * kShortRowStride<T>, block.tiles,
+                                           smaller(Sizes::kSlice, depth - k), b, k, block.column,
+                                           block.columnEnd, {c, k > 0, false, nullptr}, offset);
+      a += block.tiles * kShortRowStride<T>;
+    }
   }
 
-  void finishTile(std::int64_t tile, const T* from, std::int64_t tiles) const {
-    const std::int64_t columns = filters.columns, matrix = Sizes::plainMatrix(tiles, columns);
-    const auto place = tiling.at(tile);
+  void finishTile(const Block& block, std::int64_t tile, const T* m) const {
+    const std::int64_t matrix = block.productMatrix();
+    const T* const from = m + tile * block.width - block.column;
+    const auto place = tiling.at(block.first + tile);
     const int rows = static_cast<int>(smaller(M, tiling.height - place.y)),
               across = static_cast<int>(smaller(M, tiling.width - place.x));
     T* const corner =
         target.c + ((place.image * tiling.height + place.y) * tiling.width + place.x) * pitch;
     const std::int64_t line = tiling.width * pitch;
-    for (std::int64_t k = 0; k < columns; k += kLane) {
+    for (std::int64_t k = block.column; k < block.columnEnd; k += kLane) {
       Vector<T> half[M][kInputs];
 #pragma GCC unroll 6
       for (int q = 0; q < kInputs; ++q) {
@@ -165,7 +182,7 @@ struct WinogradConvolution {
 #pragma GCC unroll 4
         for (int i = 0; i < M; ++i) half[i][q] = column[i];
       }
-      const std::int64_t left = smaller(kLane, columns - k);
+      const std::int64_t left = smaller(kLane, block.columnEnd - k);
       const Vector<T> bias = target.bias ? loadPartial(target.bias + k, left) : Vector<T>{};
 #pragma GCC unroll 4
       for (int i = 0; i < M; ++i) {
