@@ -300,4 +300,6 @@ function record(report: Report): string {
   return `\n## ${report.net}, training, ${date}\n\n\`\`\`\n${print(report)}\n\`\`\`\n`;
 }
 
-await main();
+const [first, ...rest] = process.argv.slice(2);
+if (first === 'loader') await (await import('./loader.js')).main(rest);
+else await main();

@@ -58,7 +58,7 @@ describe('several views of an image', () => {
         return { data: out, shape: [n, 3] };
       },
     };
-    const metrics = await evaluateViews(model as never, found, { batch: 5 });
+    const metrics = await evaluateViews(model, found, { batch: 5 });
     expect(seen).to.deep.equal([4, 4, 2]);
     const p = (logits: number[], c: number): number =>
       Math.exp(logits[c]!) / logits.reduce((sum, v) => sum + Math.exp(v), 0);
