@@ -104,6 +104,7 @@ export type {
   TrainerMemory,
   TrainerOptions,
 } from './training/trainer.js';
+export { evaluateViews, type EvaluateViewsOptions, type ViewPredictor } from './training/views.js';
 export { fromPytorch, toPytorch, type PytorchOptions } from './formats/pytorch.js';
 export type { LossScaleOptions, LossScaleState } from './training/loss-scale.js';
 export { readWeights, Weights, writeWeights } from './training/weights.js';

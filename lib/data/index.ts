@@ -18,14 +18,25 @@ export {
   type RecordSet,
 } from './images/records.js';
 export type { ImageSet, ImageSetOptions } from './images/set.js';
+export { augmented, randomCrop, type RandomCropOptions } from './images/augmented.js';
+export { colorJitter, pcaLighting, type ColorJitterOptions } from './images/colour.js';
+export { randomErasing, type RandomErasingOptions } from './images/erase.js';
+export { cutmix, mixed, mixup, type Mixer, type MixOptions } from './images/mix.js';
+export { randAugment, type RandAugmentOptions } from './images/rand-augment.js';
+export { multiScale, tenCrop, type Views } from './images/views.js';
 export {
   centerCrop,
+  cropAt,
   randomHorizontalFlip,
   randomResizedCrop,
+  randomVerticalFlip,
   resize,
   type ImageTransform,
   type ImageView,
+  type Pixels,
+  type PixelTransform,
   type RandomResizedCropOptions,
+  type ViewTransform,
 } from './images/transforms.js';
 export { fashionMnist, mnist, type IdxFolderOptions, type TrainAndTest } from './mnist.js';
 export type { HttpOptions } from './shards/http.js';

@@ -79,12 +79,13 @@ async function viewed(
   channels: Channels,
   view: (whole: ImageView) => ImageView,
 ): Promise<Decoded> {
-  const { region, width, height, flip } = view(wholeImage(whole.width, whole.height));
+  const { region, width, height, flip, upsideDown } = view(wholeImage(whole.width, whole.height));
   const part = wholePixels(region, whole);
   if (part.width < whole.width || part.height < whole.height) image.extract(part);
   if (part.width !== width || part.height !== height)
     image.resize(width, height, { fit: 'fill', kernel: 'linear' });
   if (flip) image.flop();
+  if (upsideDown === true) image.flip();
   if (whole.channels > 3) image.flatten({ background: '#000000' });
   if (whole.channels > channels) image.toColourspace(channels === 1 ? 'b-w' : 'srgb');
   if (whole.channels > 3) image.raw({ depth: 'uchar' });

@@ -6,7 +6,14 @@ import type { DataPass, Dataset, SampleArrays } from '../dataset.js';
 import { decodeInto, type Channels } from './decode.js';
 import { Slots } from './slots.js';
 import type { ImageSource, OnError } from './source.js';
-import { centerCrop, readSize, resize, type ImageTransform, type Size } from './transforms.js';
+import {
+  centerCrop,
+  readSize,
+  resize,
+  sortTransforms,
+  type ImageTransform,
+  type Size,
+} from './transforms.js';
 
 /** How images become what the network takes. */
 export interface ImageSetOptions {
@@ -20,6 +27,12 @@ export interface ImageSetOptions {
    */
   transforms?: readonly ImageTransform[];
   /**
+   * Several lists of transforms: every image is seen through each of them, one behind the other, and the set
+   * is so many times as long. For evaluation: `data.tenCrop(224)`, `data.multiScale([224, 256, 288], 224)`;
+   * see `evaluateViews`.
+   */
+  views?: readonly (readonly ImageTransform[])[];
+  /**
    * An image that does not decode: `'throw'` (default), or `'skip'`: black, with the label -1, which losses
    * ignore; it is named in `broken`.
    */
@@ -32,13 +45,15 @@ export interface ImageSetOptions {
 }
 
 /** The names of `ImageSetOptions`. */
-export const imageSetOptions = ['size', 'channels', 'transforms', 'onError', 'workers'];
+export const imageSetOptions = ['size', 'channels', 'transforms', 'views', 'onError', 'workers'];
 
 /** A data set of encoded images. */
 export interface ImageSet extends Dataset {
   readonly classes: readonly string[];
   /** What did not decode so far, or was left out when the set was opened: by name, with the reason. */
   readonly broken: ReadonlyMap<string, string>;
+  /** Samples that are views of one image and stand one behind the other; 1 without `views`. */
+  readonly views: number;
   /** How messages call the image: a path, or a shard and a member of it. */
   nameOf(index: number): string;
   /** The class of a sample, without decoding it. */
@@ -57,10 +72,11 @@ export function readImageOptions(where: string, options: ImageSetOptions) {
     throw invalid(`${where}: onError is ${describe(onError)}`, "Give 'throw' or 'skip'.");
   if (!Number.isInteger(workers) || workers < 1 || workers > 1024)
     throw invalid(`${where}: workers is ${describe(workers)}`, 'Give a number from 1 to 1024.');
-  const transforms = options.transforms ?? [
-    resize(Math.round(Math.min(height, width) / 0.875)),
-    centerCrop([height, width]),
-  ];
+  const usual = [resize(Math.round(Math.min(height, width) / 0.875)), centerCrop([height, width])];
+  if (options.views !== undefined && (options.transforms !== undefined || !options.views.length))
+    throw invalid(`${where}: views stand in the place of transforms`, 'Give one of the two.');
+  const lists = options.views ?? [options.transforms ?? usual];
+  const transforms = lists.map((list) => sortTransforms(where, list));
   return { height, width, channels, onError, workers, transforms };
 }
 
@@ -70,6 +86,8 @@ export interface ImageRequest {
   label: number;
   /** Of the sample in its set; with seed and epoch all that random changes depend on. */
   index: number;
+  /** Which of the lists of transforms; default the first. */
+  view?: number;
   bytes: (signal?: AbortSignal) => Promise<Uint8Array>;
 }
 
@@ -92,6 +110,11 @@ export class ImageReader {
 
   get workers(): number {
     return this.options.workers;
+  }
+
+  /** Times that each image is seen. */
+  get views(): number {
+    return this.options.transforms.length;
   }
 
   /** `request(0)` to `request(count - 1)`, in any order, one behind the other in the arrays. */
@@ -131,45 +154,52 @@ export class ImageReader {
     const bytes = await image.bytes(signal);
     const draw = new Stream(seed, `image/${epoch}/${image.index}`);
     const { transforms, channels, width, height } = this.options;
+    const { views, pixels } = transforms[image.view ?? 0]!;
     await decodeInto(
       image.name,
       bytes,
       channels,
       (whole) => ({
-        ...transforms.reduce((view, transform) => transform.apply(view, draw), whole),
+        ...views.reduce((view, transform) => transform.apply(view, draw), whole),
         ...{ width, height },
       }),
       into,
     );
+    for (const transform of pixels) transform.change({ data: into, height, width, channels }, draw);
   }
 }
 
 /** Images of a source, decoded when they are read, several at a time, straight into the batch. */
 export function imageSet(where: string, source: ImageSource, options: ImageSetOptions): ImageSet {
   const reader = new ImageReader(where, options, new Map(source.problems));
-  const checked = (index: number): number => {
-    if (index >= 0 && index < source.length) return index;
-    throw invalid(`there is no sample ${index} of ${source.length}`, 'Read indices below length.');
+  const { views } = reader;
+  const length = source.length * views;
+  /** The image of a sample. */
+  const imageOf = (index: number): number => {
+    if (index >= 0 && index < length) return Math.floor(index / views);
+    throw invalid(`there is no sample ${index} of ${length}`, 'Read indices below length.');
   };
   return {
-    length: source.length,
+    length,
     shape: reader.shape,
     dtype: 'uint8',
     classes: source.classes,
     broken: reader.broken,
     workers: reader.workers,
-    nameOf: (index) => source.nameOf(checked(index)),
-    labelOf: (index) => source.labelOf(checked(index)),
-    encoded: async (index, signal) => source.read(checked(index), signal),
+    views,
+    nameOf: (index) => source.nameOf(imageOf(index)),
+    labelOf: (index) => source.labelOf(imageOf(index)),
+    encoded: async (index, signal) => source.read(imageOf(index), signal),
     read(indices, into, signal, pass) {
-      indices.forEach(checked);
+      const images = indices.map(imageOf);
       const request = (i: number): ImageRequest => {
-        const index = indices[i]!;
+        const image = images[i]!;
         return {
-          index,
-          name: source.nameOf(index),
-          label: source.labelOf(index),
-          bytes: (stop) => source.read(index, stop),
+          index: indices[i]!,
+          view: indices[i]! % views,
+          name: source.nameOf(image),
+          label: source.labelOf(image),
+          bytes: (stop) => source.read(image, stop),
         };
       };
       return reader.read(indices.length, request, into, signal, pass);
