@@ -289,7 +289,7 @@ async function memory(folder: string): Promise<Record<string, number>> {
       cwd: packageRoot,
     });
     found[length] = Number(output);
-    process.stderr.write(`${length} images: ${found[length]!.toFixed(1)} MB resident\n`);
+    process.stderr.write(`${length} images: ${found[length].toFixed(1)} MB resident\n`);
   }
   return found;
 }

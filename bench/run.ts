@@ -7,7 +7,6 @@
  *   npm run bench -- --layers vgg16 --peer pytorch
  *   npm run bench -- --gemm
  *   npm run bench -- arena | memory | loader   (bench/arena.ts, memory.ts, loader.ts)
- *   npm run bench -- memory     (bench/memory.ts)
  */
 import { Command, Option } from 'commander';
 import { appendFileSync } from 'node:fs';
