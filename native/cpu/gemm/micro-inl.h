@@ -34,7 +34,8 @@ STRIATE_HD Vector<T> finish(Vector<T> sum, const Tile<T>& t, int column, Vector<
   if (t.add) sum += old;
   if (t.bias) {
     const std::int64_t left = t.columns - column;
-    sum += left < kLanes<T> ? loadPartial(t.bias + column, left) : load(t.bias + column);
+    const bool whole = left >= kLanes<T>;
+    sum += whole ? load(t.bias + column) : loadPartial(t.bias + column, left);
   }
   return t.relu ? rectify<T>(sum) : sum;
 }

@@ -44,8 +44,9 @@ struct Square {
 
   // Column j, channels [c, c + lanes), of which `left` exist.
   STRIATE_HD void column(int j, std::int64_t c, std::int64_t channels, Vector<T> (&d)[Size]) const {
+    constexpr int kLane = kLanes<T>;
     const T* from = corner + j * pitch + c;
-    if (whole && channels >= kLanes<T>) {
+    if (whole && channels >= kLane) {
 #pragma GCC unroll 8
       for (int i = 0; i < Size; ++i) d[i] = load(from + i * line);
       return;
@@ -54,7 +55,7 @@ struct Square {
     for (int i = 0; i < Size; ++i) {
       d[i] = Vector<T>{};
       if (i < top || i >= bottom || j < left || j >= right) continue;
-      d[i] = channels >= kLanes<T> ? load(from + i * line) : loadPartial(from + i * line, channels);
+      d[i] = channels >= kLane ? load(from + i * line) : loadPartial(from + i * line, channels);
     }
   }
 };
