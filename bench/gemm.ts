@@ -24,7 +24,7 @@ const workPerTurn = 3e10;
 
 export const plainConvolution = {
   ...{ strideH: 1, strideW: 1, padTop: 0, padLeft: 0, padBottom: 0, padRight: 0 },
-  ...{ dilationH: 1, dilationW: 1, groups: 1, activation: 0, algorithm: 0, tf32: 0 },
+  ...{ dilationH: 1, dilationW: 1, groups: 1, activation: 0, algorithm: 0, tf32: 0, winograd: 0 },
 };
 
 export async function measureGemm(options: {

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cpus } from 'node:os';
 import { device as openDevice, type Device } from '../lib/index.js';
 import { convWorkspace } from '../lib/layers/conv2d.js';
+import { chooseTile, tilesOf, winogradWorkspace } from '../lib/layers/conv2d-winograd.js';
 import { commit } from './commit.js';
 import { plainConvolution } from './gemm.js';
 import { OpCall } from './op-call.js';
@@ -110,6 +111,8 @@ interface LayersOptions {
   rounds: number;
   batch?: number;
   threads: number;
+  /** Without Winograd's algorithm. */
+  direct?: boolean;
 }
 
 /** Floating-point operations of one measurement. */
@@ -117,7 +120,7 @@ const workPerTurn = 1e10;
 
 export async function measureLayers(
   table: TableName,
-  { peer: rival, rounds, batch = 8, threads }: LayersOptions,
+  { peer: rival, rounds, batch = 8, threads, direct = false }: LayersOptions,
 ): Promise<LayersReport> {
   await using device = await openDevice('cpu', { threads });
   using peak = new Peak();
@@ -131,7 +134,7 @@ export async function measureLayers(
       const flops = 2 * batch * outSize(one) ** 2 * one.filters * one.filter ** 2 * one.channels;
       const calls = Math.max(1, Math.round(workPerTurn / flops));
       for (const direction of directions) {
-        const call = convolution(device, one, batch, direction);
+        const call = convolution(device, one, batch, direction, direct);
         const seconds: number[] = [];
         const ratios: number[] = [];
         for (let round = 0; round < rounds; round++) {
@@ -173,18 +176,31 @@ export async function measureLayers(
 const outSize = ({ size, filter, stride, padding }: Layer): number =>
   Math.floor((size + 2 * padding - filter) / stride) + 1;
 
-function convolution(device: Device, one: Layer, batch: number, direction: Direction): OpCall {
+function convolution(
+  device: Device,
+  one: Layer,
+  batch: number,
+  direction: Direction,
+  direct: boolean,
+): OpCall {
   const { size, channels, filters, filter, stride, padding } = one;
   const out = outSize(one);
   const x = [batch, size, size, channels];
   const y = [batch, out, out, filters];
   const w = [filter, filter, channels, filters];
+  const plane = [out, out] as const;
+  const tiled = filter === 3 && stride === 1 && !direct;
+  const winograd = tiled ? chooseTile(batch, plane, channels, filters) : 0;
   const attributes = {
     ...plainConvolution,
-    ...{ strideH: stride, strideW: stride },
+    ...{ strideH: stride, strideW: stride, winograd },
     ...{ padTop: padding, padLeft: padding, padBottom: padding, padRight: padding },
   };
-  const workspace = convWorkspace(direction, filter ** 2, channels, filters, 1, 'float32');
+  const tiles = tilesOf(winograd, batch, direction === 'backwardData' ? [size, size] : plane);
+  const workspace =
+    winograd === 0
+      ? convWorkspace(direction, filter ** 2, channels, filters, 1, 'float32')
+      : winogradWorkspace(direction, winograd, tiles, channels, filters);
   const reads = (shape: readonly number[]) => ({ shape, access: 'read' }) as const;
   const writes = (shape: readonly number[]) => ({ shape, access: 'overwrite' }) as const;
   if (direction === 'forward')

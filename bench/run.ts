@@ -22,6 +22,7 @@ interface BenchOptions {
   net?: NetworkName[];
   layers?: TableName[];
   gemm?: true;
+  direct?: true;
   inference?: true;
   peer: 'pytorch' | 'none';
   rounds: number;
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
   const options = new Command('bench')
     .addOption(new Option('--net <names...>', 'whole networks').choices(networkNames))
     .addOption(new Option('--layers <tables...>', 'convolutions').choices(Object.keys(layerTables)))
+    .option('--direct', "layers: without Winograd's algorithm")
     .option('--gemm', 'square matrix products, beside the peak')
     .option('--inference', 'networks: inference instead of training')
     .addOption(new Option('--peer <name>', 'rival').choices(['pytorch', 'none']).default('none'))
