@@ -2,7 +2,7 @@
 // [K, N]. The peak is read between the rounds.
 import { cpus } from 'node:os';
 import { device as openDevice } from '../lib/index.js';
-import { convWorkspace } from '../lib/layers/conv2d.js';
+import { convWorkspace } from '../lib/layers/conv2d-ops.js';
 import { commit } from './commit.js';
 import { OpCall } from './op-call.js';
 import { Peak } from './peak.js';

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cpus } from 'node:os';
 import { device as openDevice, type Device } from '../lib/index.js';
-import { convWorkspace } from '../lib/layers/conv2d.js';
+import { convWorkspace } from '../lib/layers/conv2d-ops.js';
 import { chooseTile, tilesOf, winogradWorkspace } from '../lib/layers/conv2d-winograd.js';
 import { commit } from './commit.js';
 import { plainConvolution } from './gemm.js';

@@ -2,7 +2,7 @@
 import { expect } from 'chai';
 import { elements, type Compute, type Numbers, type OpCase } from './ops/cases.js';
 import { difference, tolerances, expectNone } from './ops/compare.js';
-import { convWorkspace } from '../lib/layers/conv2d.js';
+import { convWorkspace } from '../lib/layers/conv2d-ops.js';
 import { findOp, listOps } from './ops/definitions.js';
 import { native, nativeOps, operandsOf, packAttributes, Runner, type Given } from './ops/run.js';
 import { families, loadTable } from './ops/table.js';

@@ -1,5 +1,5 @@
 import { defineOp } from '../program/op.js';
-import { convAttributes, convBackwardFilterOp } from './conv2d.js';
+import { convAttributes, convBackwardFilterOp } from './conv2d-ops.js';
 import { batchAxes, eagerShape } from './eager.js';
 
 const pixels = { padding: { top: 0, right: 0, bottom: 0, left: 0 }, height: 1, width: 1 };

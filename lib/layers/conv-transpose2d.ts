@@ -14,7 +14,7 @@ import {
 } from '../graph/shape.js';
 import { constant, heNormal, type Initializer } from '../initializers/index.js';
 import { addBiasOp } from './add-bias.js';
-import { convAttributes, convBackwardDataOp } from './conv2d.js';
+import { convAttributes, convBackwardDataOp } from './conv2d-ops.js';
 
 export interface ConvTranspose2dOptions extends NamedOptions {
   /** Number of filters: channels of the output. */

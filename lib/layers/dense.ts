@@ -3,7 +3,7 @@ import type { Layer } from '../graph/layer.js';
 import { flag, initializer, optional, positive } from '../graph/options.js';
 import { elementsOf } from '../graph/shape.js';
 import { constant, glorotUniform, type Initializer } from '../initializers/index.js';
-import { convAttributes, convOp } from './conv2d.js';
+import { convAttributes, convOp } from './conv2d-ops.js';
 
 export interface DenseOptions extends NamedOptions {
   /** Number of outputs. */

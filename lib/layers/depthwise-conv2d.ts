@@ -11,7 +11,7 @@ import {
   type WindowGeometry,
 } from '../graph/shape.js';
 import { constant, heNormal, type Initializer } from '../initializers/index.js';
-import { convAttributes, convOp } from './conv2d.js';
+import { convAttributes, convOp } from './conv2d-ops.js';
 import { placed, placementRules, windowOf, type Placement } from './windows.js';
 
 export interface DepthwiseConv2dOptions extends NamedOptions {
