@@ -26,6 +26,7 @@ import * as data from '../lib/data/index.js';
 import { wholeImage } from '../lib/data/images/transforms.js';
 import { Stream } from '../lib/initializers/philox.js';
 import { packageRoot, version } from '../scripts/paths.js';
+import { commit } from './commit.js';
 import { python } from './peer.js';
 import { spread, type Spread } from './statistics.js';
 
@@ -336,15 +337,4 @@ function print(report: Report, { batch, workers, size, rounds }: LoaderOptions):
           ),
         ]),
   ].join('\n');
-}
-
-function commit(): string {
-  const run = (...args: string[]): string =>
-    execFileSync('git', args, { cwd: packageRoot, encoding: 'utf8', stdio: 'pipe' }).trim();
-  try {
-    const changed = run('status', '--porcelain', '--untracked-files=no') !== '';
-    return run('rev-parse', '--short', 'HEAD') + (changed ? ' with changes' : '');
-  } catch {
-    return 'unknown';
-  }
 }

@@ -50,6 +50,7 @@ export {
 } from './initializers/index.js';
 export type { Plan } from './program/plan.js';
 export type { Precision } from './program/precision.js';
+export type { Recompute } from './program/recompute-options.js';
 export type { Summary, SummaryOptions, SummaryRow } from './reports/summary.js';
 export type { ReceptiveField } from './reports/receptive-field.js';
 export { lint, printFindings, type Finding } from './reports/lint/index.js';
@@ -83,7 +84,10 @@ export * as data from './data/index.js';
 export * as models from './models/index.js';
 
 export type { Epoch, Fit, FitOptions, History } from './training/fit.js';
+export type { EvaluateOptions } from './training/evaluate.js';
 export type { Metrics } from './training/metrics.js';
+export type { MeasuredBatch, MetricFunction, MetricFunctions } from './training/own-metrics.js';
+export type { GradientOptions, Reading } from './training/reader.js';
 export {
   load,
   type Classification,

@@ -13,7 +13,7 @@ import {
 } from '../data/index.js';
 import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
-import { endsOf } from '../training/setup.js';
+import { endsOf } from '../training/ends.js';
 import { openPart } from './images.js';
 
 /** What `--data` may name besides a folder. */

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { softmaxCrossEntropy } from '../losses/index.js';
 import { sgd } from '../optimizers/index.js';
 import type { Precision } from '../program/precision.js';
+import type { Recompute } from '../program/recompute-options.js';
 import { kernelRows, kernelTable } from '../reports/kernels.js';
 import type { DeviceName } from '../runtime/device.js';
 import { countKernels } from '../runtime/emulated.js';
@@ -17,6 +18,7 @@ interface ProfileOptions extends CommonOptions {
   batch: number;
   device: DeviceName;
   precision: Precision;
+  recompute?: Recompute;
 }
 
 export function addProfile(program: Command): void {
@@ -27,6 +29,7 @@ export function addProfile(program: Command): void {
     .option('--kernels', 'count launches and sectors by kernel (on cuda:emulated)')
     .option('--batch <n>', 'images a step', count, 2)
     .addOption(shared.precision('float32').default('float32'))
+    .addOption(shared.recompute())
     .action(profile);
 }
 
@@ -45,6 +48,7 @@ async function profile(model: string, options: ProfileOptions): Promise<void> {
     device,
     batch: options.batch,
     precision: options.precision,
+    ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
     loss: softmaxCrossEntropy(),
     optimizer: sgd({ learningRate: 0.01, momentum: 0.9 }),
   });

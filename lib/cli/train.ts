@@ -4,15 +4,17 @@ import { access } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CancelledError, StriateError } from '../errors.js';
 import type { Precision } from '../program/precision.js';
+import type { Recompute } from '../program/recompute-options.js';
 import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
+import type { LossScaleOptions } from '../training/loss-scale.js';
 import type { Trainer } from '../training/trainer.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openData } from './dataset.js';
 import { openDevice } from './device.js';
 import { Interruption } from './interruption.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
-import { amount, count, positive, requireData, shared, whole } from './options.js';
+import { amount, count, lossScale, positive, requireData, shared, whole } from './options.js';
 import type { Output } from './output.js';
 import {
   lossNames,
@@ -39,10 +41,12 @@ interface TrainOptions extends CommonOptions {
   momentum?: number;
   clipNorm?: number;
   microBatch?: number;
+  recompute?: Recompute;
   weightDecay?: number;
   device: DeviceName;
   seed?: number;
   precision?: Precision;
+  lossScale?: number | LossScaleOptions;
   threads?: number;
   resume?: string;
   out?: string;
@@ -78,6 +82,7 @@ export function addTrain(program: Command): void {
       'images that pass at once, to save memory; the step is that of the whole batch',
       count,
     )
+    .addOption(shared.recompute())
     .addOption(shared.device())
     .option(
       '--seed <n>',
@@ -85,6 +90,11 @@ export function addTrain(program: Command): void {
       whole,
     )
     .addOption(shared.precision('float32, or the checkpoint’s'))
+    .option(
+      '--loss-scale <scale>',
+      'with --precision float16: a number that stays, or initial=65536,growth=2,backoff=0.5,interval=2000',
+      lossScale,
+    )
     .addOption(shared.threads())
     .option('--resume <checkpoint>', 'go on from a checkpoint')
     .option('--out <file>', 'where to save (default: <model>.safetensors)')
@@ -145,6 +155,8 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     device,
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
+    ...(options.lossScale === undefined ? {} : { lossScale: options.lossScale }),
+    ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
     ...(options.resume === undefined ? {} : { resume: options.resume }),
   });
 

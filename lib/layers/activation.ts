@@ -56,6 +56,7 @@ function eagerAttributes(
 
 export const activationOp = defineOp({
   name: 'activation',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

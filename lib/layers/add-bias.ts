@@ -8,6 +8,7 @@ const sums = convAttributes(pixels, { stride: [1, 1], dilation: [1, 1], groups: 
 /** y = x + b, b `[channels]`. */
 export const addBiasOp = defineOp({
   name: 'addBias',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'b', role: 'in', element: 'compute' },

@@ -35,6 +35,7 @@ function withDivisor(attributes: AttributeValues, { countPadding }: Options): At
 
 export const avgPoolOp = defineOp({
   name: 'avgPool2d',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

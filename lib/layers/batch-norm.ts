@@ -76,8 +76,23 @@ function emitBackward(g: GradientScope, op: OpDefinition): void {
   });
 }
 
+/** y as the forward pass of `batchNorm` gave it, to the bit, from what that left. */
+export const batchNormApplyOp = defineOp({
+  name: 'batchNormApply',
+  operands: [
+    { name: 'x', role: 'in' },
+    { name: 'mean', role: 'in', element: 'compute' },
+    { name: 'scale', role: 'in', element: 'compute' },
+    { name: 'offset', role: 'in', element: 'compute' },
+    { name: 'y', role: 'out' },
+  ],
+  attributes,
+  inPlace: [['y', 'x']],
+});
+
 export const batchNormOp = defineOp({
   name: 'batchNorm',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'gamma', role: 'in', element: 'compute' },
@@ -86,10 +101,13 @@ export const batchNormOp = defineOp({
     { name: 'mean', role: 'out', element: 'compute' },
     { name: 'variance', role: 'out', element: 'compute' },
     { name: 'unbiased', role: 'out', element: 'compute' },
+    { name: 'scale', role: 'out', optional: true, element: 'compute' },
+    { name: 'offset', role: 'out', optional: true, element: 'compute' },
     { name: 'workspace', role: 'out', element: 'bytes' },
   ],
   attributes,
   inPlace: [['y', 'x']],
+  rebuild: { op: batchNormApplyOp, saved: ['scale', 'offset'], like: 'mean' },
   workspace: (_attributes, { x }) => workspace(x),
   eager: {
     attributes: eagerAttributes,
@@ -105,6 +123,7 @@ export const batchNormOp = defineOp({
 
 export const batchNormInferenceOp = defineOp({
   name: 'batchNormInference',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'gamma', role: 'in', element: 'compute' },

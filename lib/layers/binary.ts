@@ -12,6 +12,7 @@ export const binaryKinds = { add: 0, sub: 1, mul: 2, div: 3 } as const;
 
 export const binaryOp = defineOp({
   name: 'binary',
+  light: true,
   operands: [
     { name: 'a', role: 'in' },
     { name: 'b', role: 'in' },

@@ -19,6 +19,7 @@ const rules: OptionRules<Options> = {
 
 export const dropoutOp = defineOp({
   name: 'dropout',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

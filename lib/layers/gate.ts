@@ -5,6 +5,7 @@ const attributes = { reserved: 'int32' } as const;
 /** One factor for each channel of each image: x `[n, H, W, C]`, gate `[n, 1, 1, C]`. */
 export const gateOp = defineOp({
   name: 'gate',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'gate', role: 'in' },

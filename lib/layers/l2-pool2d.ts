@@ -19,6 +19,7 @@ import {
 
 export const l2PoolOp = defineOp({
   name: 'l2Pool2d',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

@@ -27,6 +27,7 @@ const eagerRules = { ...poolingRules, switches: optional(flag, false) };
 
 export const maxPoolOp = defineOp({
   name: 'maxPool2d',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },
@@ -79,7 +80,7 @@ const make = defineLayer<Pooling>({
     const attributes = poolAttributes(poolWindows(x!.shape, options, scope.fit), options);
     const y = scope.tensor(scope.outputShape);
     const switches =
-      scope.mode === 'train'
+      scope.mode === 'train' || scope.differentiated
         ? scope.tensor(scope.outputShape, { name: 'switches', dtype: switchType(attributes) })
         : undefined;
     scope.emit(maxPoolOp, attributes, { x, y, switches });

@@ -37,6 +37,7 @@ function joined(x: Shape, pieces: number): number[] {
 
 export const maxoutOp = defineOp({
   name: 'maxout',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },
@@ -90,7 +91,7 @@ const make = defineLayer<Options>({
   forward(scope, [x], { pieces }) {
     const y = scope.tensor(scope.outputShape, { batched: x!.batched });
     const switches =
-      scope.mode === 'train'
+      scope.mode === 'train' || scope.differentiated
         ? scope.tensor(scope.outputShape, { name: 'switches', batched: x!.batched, dtype: 'uint8' })
         : undefined;
     scope.emit(maxoutOp, { pieces }, { x, y, switches });

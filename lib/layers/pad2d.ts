@@ -86,6 +86,7 @@ function paddedShape([height, width, channels]: Shape, options: Padding): [numbe
 
 export const padOp = defineOp({
   name: 'pad2d',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

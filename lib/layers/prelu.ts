@@ -26,6 +26,7 @@ const attributes = { reserved: 'int32' } as const;
 
 export const preluOp = defineOp({
   name: 'prelu',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'w', role: 'in', element: 'compute' },

@@ -6,6 +6,7 @@ const attributes = { reserved: 'int32' } as const;
 
 export const reluOp = defineOp({
   name: 'relu',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

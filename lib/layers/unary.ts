@@ -8,6 +8,7 @@ const kinds = { neg: 0, square: 1, sqrt: 2, exp: 3, log: 4, abs: 5 } as const;
 
 export const unaryOp = defineOp({
   name: 'unary',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

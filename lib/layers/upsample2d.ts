@@ -79,6 +79,7 @@ const backwardRules = { ...interpolationRules, inputSize: pair };
 
 export const resizeOp = defineOp({
   name: 'resize2d',
+  light: true,
   operands: [
     { name: 'x', role: 'in' },
     { name: 'y', role: 'out' },

@@ -19,6 +19,7 @@ export function dtypeOption({ dtype }: Readonly<Record<string, unknown>>): { dty
  */
 export const copy = defineOp({
   name: 'copy',
+  light: true,
   operands: [
     { name: 'x', role: 'in', element: 'other' },
     { name: 'y', role: 'out' },

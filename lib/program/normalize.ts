@@ -4,6 +4,7 @@ import { defineOp } from './op.js';
 /** y = (x scale - mean) / std by channel; x may be bytes. Images take this step on the device. */
 export const normalize = defineOp({
   name: 'normalize',
+  light: true,
   operands: [
     { name: 'x', role: 'in', element: 'other' },
     { name: 'mean', role: 'in', optional: true, element: 'compute' },

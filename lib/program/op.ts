@@ -31,6 +31,11 @@ export interface WorkspacePlan {
   batch: number;
 }
 
+/** What the compiler knows when it chooses between algorithms. */
+export interface CompilePlan extends WorkspacePlan {
+  dtype: 'float32' | 'float64';
+}
+
 /**
  * One op in TypeScript: the twin of an entry of `native/ops/<family>.h` (a contract test compares the
  * two), with what only the compiler needs: workspace, in-place permissions, and the gradient.
@@ -41,6 +46,8 @@ export interface OpDefinition {
   readonly attributes: Readonly<Record<string, AttributeType>>;
   /** Pairs [out, in] that may be one buffer. */
   readonly inPlace?: readonly (readonly [string, string])[];
+  /** The attributes with what they left open decided: an algorithm. Absent where nothing is open. */
+  choose?(attributes: AttributeValues, operands: Operands, plan: CompilePlan): AttributeValues;
   /** Bytes of the operand `workspace`, where the op has one. */
   workspace?(
     attributes: AttributeValues,
@@ -48,10 +55,26 @@ export interface OpDefinition {
     dtype: 'float32' | 'float64',
     plan?: WorkspacePlan,
   ): Extent;
+  /**
+   * Its outputs cost about what reading and writing them costs: they are made again in the backward pass
+   * rather than kept.
+   */
+  readonly light?: true;
+  /** How its first output is made again, where that is less than all of the op. */
+  readonly rebuild?: RebuildForm;
   /** Absent for ops that make no sense alone (`sgd`, `checkFinite`). */
   readonly eager?: EagerForm;
   /** Emits the gradient; absent where there is none. */
   backward?(g: GradientScope): void;
+}
+
+/** Another op that gives the same bits from the same inputs and from optional outputs which the first left. */
+export interface RebuildForm {
+  readonly op: OpDefinition;
+  /** Optional outputs of the op that are asked for where a rebuild needs them. */
+  readonly saved: readonly string[];
+  /** The output whose shape they have. */
+  readonly like: string;
 }
 
 /**

@@ -4,21 +4,42 @@ import { compileInference, compileTraining, type CompileOptions } from './compil
 import type { NetworkDescription } from './lower.js';
 import { Plan } from './plan.js';
 import { runsOn } from './precision.js';
+import type { Recompute } from './recompute-options.js';
 
 export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   /** With an optimizer and a loss the plan is that of training, without that of inference. */
   optimizer?: Optimizer;
   loss?: Loss | 'external';
   freeze?: readonly RegExp[];
+  /** Images that pass at once in training; default `batch`. */
+  microBatch?: number;
+  /** Of training: what is made again; default `'light'`. */
+  recompute?: Recompute;
 }
 
 /** What a network's memory will be, without a device. */
 export function planNetwork(network: NetworkDescription, options: PlanOptions): Plan {
-  const { optimizer, loss, freeze, precision = 'float32', ...rest } = options;
+  const {
+    optimizer,
+    loss,
+    freeze,
+    microBatch,
+    recompute,
+    precision = 'float32',
+    ...rest
+  } = options;
   const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
-  const program =
-    optimizer !== undefined && loss !== undefined
-      ? compileTraining(network, { ...common, optimizer, loss, ...(freeze && { freeze }) })
-      : compileInference(network, common);
-  return new Plan(program);
+  if (optimizer === undefined || loss === undefined)
+    return new Plan(compileInference(network, common));
+  const training = {
+    ...common,
+    optimizer,
+    loss,
+    ...(freeze && { freeze }),
+    ...(recompute && { recompute }),
+  };
+  if (microBatch === undefined || microBatch >= options.batch)
+    return new Plan(compileTraining(network, training));
+  const part = compileTraining(network, { ...training, batch: microBatch, accumulate: true });
+  return new Plan(part, options.batch);
 }

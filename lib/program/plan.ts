@@ -43,7 +43,10 @@ export interface PlanPeak {
  */
 export class Plan {
   readonly kind: Program['kind'];
+  /** Images a step. */
   readonly batch: number;
+  /** Images that pass at once; fewer than `batch` where gradients add up. */
+  readonly microBatch: number;
   readonly totalBytes: number;
   /**
    * Bytes by purpose: of the arena, what is alive at the peak. With `arena.unused` they add up to
@@ -51,21 +54,33 @@ export class Plan {
    */
   readonly categories: Readonly<Record<Category, number>>;
   /** `lowerBound`: bytes alive at the peak, which no plan can undercut. `unused` is the rest. */
-  readonly arena: { readonly bytes: number; readonly lowerBound: number; readonly unused: number };
+  readonly arena: {
+    readonly bytes: number;
+    readonly lowerBound: number;
+    readonly unused: number;
+    /** Buffers that share it. */
+    readonly buffers: number;
+  };
   readonly layers: readonly LayerPlan[];
   readonly peak: PlanPeak;
   readonly #program: Program;
 
-  constructor(program: Program) {
+  constructor(program: Program, batch = program.batch) {
     this.#program = program;
     this.kind = program.kind;
-    this.batch = program.batch;
+    this.batch = batch;
+    this.microBatch = program.batch;
     this.totalBytes = totalOf(program.bytes);
     const transient = program.buffers.filter((b) => b.region === 'arena');
     const { bytes: lowerBound, instruction } = peakOf(transient);
     const alive = transient.filter((b) => b.first <= instruction && instruction <= b.last);
     const { arena } = program.bytes;
-    this.arena = { bytes: arena, lowerBound, unused: arena - lowerBound };
+    this.arena = {
+      bytes: arena,
+      lowerBound,
+      unused: arena - lowerBound,
+      buffers: transient.length,
+    };
     this.categories = categoriesOf(program, alive);
     this.layers = layersOf(program);
     const at = program.instructions[instruction];
@@ -79,7 +94,7 @@ export class Plan {
     };
   }
 
-  /** Bytes that the program would take at another batch. */
+  /** Bytes that the program would take with another number of images at once. */
   bytesFor(batch: number): number {
     const { buffers, bytes } = this.#program;
     const sized = buffers.map((b): Block & { region: ProgramBuffer['region'] } => ({
@@ -96,7 +111,8 @@ export class Plan {
   }
 
   /**
-   * The largest batch that fits into so much device memory; 0 when not even one image does.
+   * The most images that may pass at once in so much device memory: the largest batch, or micro-batch. 0
+   * when not even one image fits.
    *
    * @param memory Bytes, or a text: `'24GB'` (10^9 bytes each), `'24GiB'` (2^30), `'800MB'`.
    */
@@ -119,8 +135,8 @@ export class Plan {
   }
 
   toJSON(): object {
-    const { kind, batch, totalBytes, categories, arena, layers, peak } = this;
-    return { kind, batch, totalBytes, categories, arena, layers, peak };
+    const { kind, batch, microBatch, totalBytes, categories, arena, layers, peak } = this;
+    return { kind, batch, microBatch, totalBytes, categories, arena, layers, peak };
   }
 }
 

@@ -10,10 +10,12 @@ import {
   compileTraining,
   type CompileOptions,
 } from '../program/compile.js';
+import { compileReading, type ReadingOptions } from '../program/compile-reading.js';
 import type { TargetDevice } from '../program/op.js';
 import type { Precision } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
+import type { Recompute } from '../program/recompute-options.js';
 import type { Device } from '../runtime/device.js';
 import { native } from '../runtime/errors.js';
 import { Executable } from '../runtime/executable.js';
@@ -35,6 +37,7 @@ export interface TrainingSettings extends ProgramSettings {
   optimizer: Optimizer;
   freeze: readonly RegExp[];
   average: AverageOptions | undefined;
+  recompute: Recompute;
   /** Images a step, where it takes several runs of `batch` images. */
   accumulated: number | undefined;
 }
@@ -57,17 +60,23 @@ export function trainingProgram(
   network: Network,
   settings: TrainingSettings,
   inputDtype: ImageType,
+  logits = false,
 ): Program {
-  const { loss, optimizer, freeze, average, accumulated } = settings;
+  const { loss, optimizer, freeze, average, accumulated, recompute } = settings;
   return compileTraining(network, {
     ...compileSettings(settings, inputDtype),
     loss,
     optimizer,
     freeze,
+    recompute,
     ...(average && { average }),
     accumulate: accumulated !== undefined,
+    logits,
   });
 }
+
+/** Sets of layers whose programs are kept. */
+const mostReadings = 8;
 
 type Kind = 'train' | 'evaluate' | 'infer';
 type Compile = (inputDtype: ImageType) => Program;
@@ -83,7 +92,9 @@ export function likelyType(input: Shape): ImageType {
 
 /** Programs on a device over the same slabs, compiled when first asked for; one for each image type. */
 export class Programs {
-  readonly #made = new Map<string, Executable>();
+  readonly #lasting = new Map<string, Executable>();
+  /** Those that read layers, the one used last at the end. */
+  readonly #readings = new Map<string, Executable>();
   #arena: NativeBuffer | undefined;
 
   constructor(
@@ -93,17 +104,55 @@ export class Programs {
     private readonly layout: Program,
   ) {}
 
-  training(settings: TrainingSettings, type: ImageType): Executable {
-    return this.#get('train', type, (inputDtype) =>
-      trainingProgram(this.network, settings, inputDtype),
+  /** `logits`: the network's output is an output too. */
+  training(settings: TrainingSettings, type: ImageType, logits = false): Executable {
+    return this.#get(
+      'train',
+      type,
+      (inputDtype) => trainingProgram(this.network, settings, inputDtype, logits),
+      logits ? 'logits' : '',
     );
   }
 
-  evaluation(settings: ProgramSettings, loss: Loss, type: ImageType): Executable {
+  /** `logits`: the network's output is an output too. */
+  evaluation(settings: ProgramSettings, loss: Loss, type: ImageType, logits: boolean): Executable {
     const { network, layout } = this;
-    return this.#get('evaluate', type, (inputDtype) =>
-      compileEvaluation(network, { ...compileSettings(settings, inputDtype), loss, layout }),
+    return this.#get(
+      'evaluate',
+      type,
+      (inputDtype) =>
+        compileEvaluation(network, {
+          ...compileSettings(settings, inputDtype),
+          ...{ loss, layout, logits },
+        }),
+      logits ? 'logits' : '',
     );
+  }
+
+  /** Values within the network, and gradients by them; the programs used last are kept. */
+  reading(
+    settings: ProgramSettings,
+    type: ImageType,
+    wanted: Pick<ReadingOptions, 'values' | 'gradients'>,
+  ): Executable {
+    const { network, layout } = this;
+    const { values = [], gradients } = wanted;
+    const of = gradients && (gradients.of === 'external' ? 'score' : 'loss');
+    const key = `read ${type} ${values.join()} ${of ?? ''} ${gradients?.by.join() ?? ''}`;
+    const known = this.#readings.get(key);
+    this.#readings.delete(key);
+    const executable =
+      known ??
+      this.#made(
+        compileReading(network, { ...compileSettings(settings, type), layout, ...wanted }),
+      );
+    this.#readings.set(key, executable);
+    const [oldest] = this.#readings.keys();
+    if (this.#readings.size > mostReadings && oldest !== undefined) {
+      this.#readings.get(oldest)!.dispose();
+      this.#readings.delete(oldest);
+    }
+    return executable;
   }
 
   inference(settings: ProgramSettings, type: ImageType): Executable {
@@ -114,24 +163,28 @@ export class Programs {
   }
 
   dispose(): void {
-    for (const executable of this.#made.values()) executable.dispose();
-    this.#made.clear();
+    for (const made of [this.#lasting, this.#readings]) {
+      for (const executable of made.values()) executable.dispose();
+      made.clear();
+    }
     this.#arena?.dispose();
   }
 
-  #get(kind: Kind, type: ImageType, compile: Compile): Executable {
-    const key = `${kind} ${type}`;
-    const known = this.#made.get(key);
+  /** `more`: what the program gives besides. */
+  #get(kind: Kind, type: ImageType, compile: Compile, more = ''): Executable {
+    const key = `${kind} ${type} ${more}`;
+    const known = this.#lasting.get(key);
     if (known) return known;
     const [images] = this.layout.inputs;
-    const isLayout = kindOf(this.layout) === kind && images?.dtype === type;
-    const program = isLayout ? this.layout : compile(type);
-    const executable = new Executable(this.device, program, {
-      ...this.slabs.buffers,
-      ...this.#sharedArena(program),
-    });
-    this.#made.set(key, executable);
+    const isLayout = kindOf(this.layout) === kind && images?.dtype === type && more === '';
+    const executable = this.#made(isLayout ? this.layout : compile(type));
+    this.#lasting.set(key, executable);
     return executable;
+  }
+
+  #made(program: Program): Executable {
+    const memory = { ...this.slabs.buffers, ...this.#sharedArena(program) };
+    return new Executable(this.device, program, memory);
   }
 
   /**

@@ -17,11 +17,11 @@ struct Split {
   std::int64_t pixels, parts, blocks;
   WideRows rows;
 
-  STRIATE_HD Split(const View& x, bool dense)
+  STRIATE_HD explicit Split(const View& x)
       : pixels(x.pixels()),
         parts(larger(smaller(BatchNorm::kParts, x.pixels() / kPartPixels), 1)),
         blocks(ceilDivide(x.channels(), kNormBlock)),
-        rows(x.channels(), dense) {}
+        rows(x.channels(), true) {}
 
   STRIATE_HD std::int64_t begin(std::int64_t part) const { return part * pixels / parts; }
   STRIATE_HD std::int64_t count(std::int64_t part) const { return begin(part + 1) - begin(part); }
@@ -68,8 +68,8 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
   const View &x = v[0], &y = v[3];
   const T *gamma = v[1].as<T>(), *beta = v[2].as<T>();
   const std::int64_t channels = x.channels();
-  const Split split(x, x.dense());
-  const Workspace workspace(v[7], channels);
+  const Split split(x);
+  const Workspace workspace(v[9], channels);
   ThreadPool& threads = call.context.threads;
 
   forEachPart(threads, split, [&](std::int64_t part, std::int64_t c0, std::int64_t width) {
@@ -78,7 +78,8 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
   });
 
   T *mean = v[4].as<T>(), *variance = v[5].as<T>(), *unbiased = v[6].as<T>();
-  T *scale = workspace.vector<T>(0), *offset = workspace.vector<T>(1);
+  T *scale = v[7] ? v[7].as<T>() : workspace.vector<T>(0),
+    *offset = v[8] ? v[8].as<T>() : workspace.vector<T>(1);
   const double pixels = double(x.pixels());
   double* totalMean = workspace.part(0, 0);
   double* totalM2 = workspace.part(0, 1);
@@ -104,6 +105,13 @@ STRIATE_HD void forward(const Call& call, double epsilon) {
     offset[c] = T(double(beta[c]) - (totalMean[c] - double(mean[c])) * factor);
   }
   apply<T>(threads, x, y, mean, scale, offset);
+}
+
+// y from x by what the forward pass left: the same arithmetic, the same bits.
+template <class T>
+STRIATE_HD void again(const Call& call) {
+  const View* v = call.views;
+  apply<T>(call.context.threads, v[0], v[4], v[1].as<T>(), v[2].as<T>(), v[3].as<T>());
 }
 
 template <class T>
@@ -135,7 +143,7 @@ STRIATE_HD void backward(const Call& call, double epsilon) {
   const View &x = v[0], &dy = v[4], &dx = v[5], &dgamma = v[6], &dbeta = v[7];
   const T *gamma = v[1].as<T>(), *mean = v[2].as<T>(), *variance = v[3].as<T>();
   const std::int64_t channels = x.channels();
-  const Split split(x, x.dense() && dy.dense());
+  const Split split(x);
   const Workspace workspace(v[8], channels);
   ThreadPool& threads = call.context.threads;
 
@@ -208,6 +216,8 @@ void batch_norm(const Call& call) {
         return backward<true, T>(call, epsilon);
       case BatchNorm::Update:
         return update<T>(call, attributes.momentum);
+      case BatchNorm::Apply:
+        return again<T>(call);
     }
   });
 }

@@ -53,15 +53,16 @@ template <class T, class F>
 STRIATE_HD void sumByChannel(const View& x, const View& dy, std::int64_t begin, std::int64_t end,
                              std::int64_t c0, std::int64_t count, const F& f, double* sums) {
   constexpr std::int64_t kChunkRows = 32;
-  const WideRows rows(x.channels(), x.dense() && dy.dense());
+  const WideRows rows(x.channels(), true);
+  T values[WideRows::kWidth], gradients[WideRows::kWidth];
   for (std::int64_t c = 0; c < count; ++c) sums[c] = 0;
   for (std::int64_t b = begin; b < end; b += kChunkRows * rows.fold) {
     const std::int64_t e = smaller(b + kChunkRows * rows.fold, end);
     T chunk[kChannelBlock] = {};
     for (std::int64_t p = b; p < e; p += rows.fold) {
       const std::int64_t n = rows.fold > 1 ? smaller(rows.fold, e - p) * count : count;
-      const T* value = at<T>(x, p, c0);
-      const T* gradient = at<T>(dy, p, c0);
+      const T* value = rows.fold > 1 ? rows.row(x, p, n, values) : at<T>(x, p, c0);
+      const T* gradient = rows.fold > 1 ? rows.row(dy, p, n, gradients) : at<T>(dy, p, c0);
       STRIATE_LANES
       for (std::int64_t i = 0; i < n; ++i) chunk[i] += f(value[i], gradient[i]);
     }

@@ -75,7 +75,7 @@ STRIATE_HD void forward(const Call& call, const GroupNorm::Attributes& a) {
   const T *gamma = v[1].as<T>(), *beta = v[2].as<T>();
   const Split s(x, a.groups, v[6]);
   ThreadPool& threads = call.context.threads;
-  const WideRows rows(s.channels, x.dense());
+  const WideRows rows(s.channels, true);
 
   forEachPart(threads, s, rows,
               [&](std::int64_t n, std::int64_t part, std::int64_t begin, std::int64_t end,
@@ -116,7 +116,7 @@ STRIATE_HD void backward(const Call& call, const GroupNorm::Attributes& a) {
   const T* gamma = v[1].as<T>();
   const Split s(x, a.groups, v[8]);
   ThreadPool& threads = call.context.threads;
-  const WideRows rows(s.channels, x.dense() && dy.dense());
+  const WideRows rows(s.channels, true);
   const auto inverse = [&](std::int64_t n, std::int64_t group) {
     return 1 / squareRoot(double(*at<T>(v[3], n, group)) + double(a.epsilon));
   };

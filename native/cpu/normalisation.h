@@ -45,11 +45,13 @@ STRIATE_HD void moments(const View& x, const WideRows& rows, std::int64_t begin,
   for (std::int64_t c = 0; c < channels; ++c) mean[c] = m2[c] = 0;
   for (std::int64_t b = begin; b < end; b += chunk) {
     const std::int64_t e = smaller(b + chunk, end);
-    const T* center = at<T>(x, b, c0);
+    T first[kNormBlock], next[kNormBlock];
+    const T* center = rows.fold > 1 ? rows.row(x, b, smaller(rows.fold, e - b) * channels, first)
+                                    : at<T>(x, b, c0);
     T sums[kNormBlock] = {}, squares[kNormBlock] = {};
     for (std::int64_t p = b; p < e; p += rows.fold) {
       const std::int64_t count = rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width;
-      const T* from = at<T>(x, p, c0);
+      const T* from = rows.fold > 1 ? rows.row(x, p, count, next) : at<T>(x, p, c0);
       for (std::int64_t i = 0; i < count; ++i) {
         const T distance = from[i] - center[i];
         sums[i] += distance;
@@ -84,10 +86,11 @@ STRIATE_HD void products(const View& x, const View& dy, const T* mean, const Wid
   for (std::int64_t b = begin; b < end; b += chunk) {
     const std::int64_t e = smaller(b + chunk, end);
     T first[kNormBlock] = {}, second[kNormBlock] = {};
+    T values[kNormBlock], gradients[kNormBlock];
     for (std::int64_t p = b; p < e; p += rows.fold) {
       const std::int64_t count = rows.fold > 1 ? smaller(rows.fold, e - p) * channels : width;
-      const T* value = at<T>(x, p, c0);
-      const T* gradient = at<T>(dy, p, c0);
+      const T* value = rows.fold > 1 ? rows.row(x, p, count, values) : at<T>(x, p, c0);
+      const T* gradient = rows.fold > 1 ? rows.row(dy, p, count, gradients) : at<T>(dy, p, c0);
       for (std::int64_t i = 0; i < count; ++i) {
         first[i] += gradient[i];
         second[i] += gradient[i] * (value[i] - center[i]);

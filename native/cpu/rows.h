@@ -162,6 +162,18 @@ struct WideRows {
       for (std::int64_t c = 0; c < channels; ++c) buffer[f * channels + c] = vector[c];
     return buffer;
   }
+  // `count` elements of the row of pixels from `pixel` on, where they lie; of a volume with gaps a copy in
+  // `buffer` (kWidth elements). Sums in this order are those of a dense volume, to the bit. Rows of
+  // several pixels only.
+  template <class T>
+  STRIATE_HD const T* row(const View& v, std::int64_t pixel, std::int64_t count, T* buffer) const {
+    if (v.dense()) return at<T>(v, pixel);
+    for (std::int64_t i = 0; i < count; i += channels) {
+      const T* from = at<T>(v, pixel++);
+      for (std::int64_t c = 0; c < channels; ++c) buffer[i + c] = from[c];
+    }
+    return buffer;
+  }
   // body(pixel, count): rows of `count` elements that start at `pixel`, over pixels [begin, end).
   template <class Body>
   STRIATE_HD void forEach(std::int64_t begin, std::int64_t end, const Body& body) const {

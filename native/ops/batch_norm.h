@@ -10,6 +10,9 @@
 // offset = scale * dbeta / m, slope = scale * dgamma / (m * sqrt(variance + epsilon)).
 // batchNormFrozenBackward is the gradient of batchNormInference, whose statistics are constants: dgamma and
 // dbeta as above, dx = gamma / sqrt(variance + epsilon) * dy.
+// `scale` and `offset`, where they are asked for, are what the forward pass multiplies and adds:
+//   y = (x - mean) * scale + offset,
+// with mean as it is rounded. batchNormApply does that again, to the same bits, so that y need not be kept.
 // batchNormUpdate moves the running statistics, if control.commit is set:
 //   running = (1 - momentum) * running + momentum * new (PyTorch; the variance with m / (m - 1)).
 #pragma once
@@ -18,7 +21,7 @@
 namespace striate::ops {
 
 struct BatchNorm {
-  enum Op : int { Forward, Inference, Backward, FrozenBackward, Update };
+  enum Op : int { Forward, Inference, Backward, FrozenBackward, Update, Apply };
 
   struct Attributes {
     float epsilon;
@@ -27,12 +30,13 @@ struct BatchNorm {
   static constexpr Field fields[] = {STRIATE_FIELD(Attributes, epsilon),
                                      STRIATE_FIELD(Attributes, momentum)};
 
-  // y may be x, dx may be dy.
+  // y may be x, dx may be dy. `scale` and `offset` come together.
   static constexpr OpInfo ops[] = {
       {"batchNorm",
        {in("x"), in("gamma", Element::Compute), in("beta", Element::Compute), out("y"),
         out("mean", Element::Compute), out("variance", Element::Compute),
-        out("unbiased", Element::Compute), out("workspace", Element::Bytes)}},
+        out("unbiased", Element::Compute), optionalOut("scale", Element::Compute),
+        optionalOut("offset", Element::Compute), out("workspace", Element::Bytes)}},
       {"batchNormInference",
        {in("x"), in("gamma", Element::Compute), in("beta", Element::Compute),
         in("mean", Element::Compute), in("variance", Element::Compute), out("y")}},
@@ -49,6 +53,9 @@ struct BatchNorm {
       {"batchNormUpdate",
        {in("mean", Element::Compute), in("unbiased", Element::Compute),
         out("runningMean", Element::Compute), out("runningVariance", Element::Compute)}},
+      {"batchNormApply",
+       {in("x"), in("mean", Element::Compute), in("scale", Element::Compute),
+        in("offset", Element::Compute), out("y")}},
   };
 
   // The pixels are cut into at most this many parts; each leaves two doubles a channel in the
@@ -80,14 +87,21 @@ struct BatchNorm {
       requireShape(sameShape(x, v[5]), "y has the shape of x");
       return;
     }
+    if (op == Apply) {
+      vectors(1, 4);
+      requireShape(sameShape(x, v[4]), "y has the shape of x");
+      return;
+    }
     if (op != FrozenBackward)
       requireShape(x.pixels() > 1, "training has more than one value for each channel");
     if (op == Forward) {
       vectors(1, 3);
       requireShape(sameShape(x, v[3]), "y has the shape of x");
-      vectors(4, 7);
-      for (int i = 4; i < 7; ++i) requireOverwrite(v[i], "the statistics are overwritten");
-      requireWorkspace(v[7], workspaceBytes(channels));
+      vectors(4, 9);
+      requireArgument(bool(v[7]) == bool(v[8]), "scale and offset come together");
+      for (int i = 4; i < 9; ++i)
+        if (v[i]) requireOverwrite(v[i], "the statistics are overwritten");
+      requireWorkspace(v[9], workspaceBytes(channels));
       return;
     }
     vectors(1, 4);

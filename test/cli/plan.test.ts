@@ -19,8 +19,10 @@ describe('cli: plan', () => {
       largestBatch: expected.largestBatch('40MB'),
     });
     expect(report.categories).to.deep.equal(expected.categories);
-    const changes = report.changes as { totalBytes: number; largestBatch: number }[];
-    expect(changes).to.have.length(2);
+    const changes = report.changes as { change: string; totalBytes: number }[];
+    expect(changes.map(({ change }) => change)).to.have.members([
+      ...['--optimizer sgd, without momentum', '--batch 32'],
+    ]);
     for (const change of changes)
       expect(change.totalBytes).to.be.below(report.totalBytes as number);
   });
@@ -37,6 +39,56 @@ describe('cli: plan', () => {
       .and.match(/^fc1 +/m)
       .and.match(/alive there:/)
       .and.match(/It does not fit into 3\.7 GiB: .* too much\. The largest batch that fits: \d+\./);
+  });
+
+  it('plans every optimizer, and micro-batches', async () => {
+    const planOf = async (...more: string[]) => jsonLine(await striate(['plan', 'lenet', ...more]));
+    const slots = async (name: string): Promise<number> => {
+      const { categories } = await planOf('--optimizer', name, '--json');
+      const { optimizer, gradients } = categories as { optimizer: number; gradients: number };
+      // With the slots comes the table of the parameters' settings.
+      return Math.round(optimizer / gradients);
+    };
+    const counts = { sgd: 0, lars: 1, adagrad: 1, adadelta: 2, adam: 2, adamw: 2, lamb: 2 };
+    for (const [name, count] of Object.entries(counts))
+      expect(await slots(name), name).to.equal(count);
+    const options = { optimizer: sgd({ momentum: 0.9 }), loss: softmaxCrossEntropy() };
+    const expected = models.lenet().plan({ batch: 64, microBatch: 16, ...options });
+    const whole = models.lenet().plan({ batch: 64, ...options });
+    expect(expected.totalBytes).to.be.below(whole.totalBytes);
+    expect([expected.batch, expected.microBatch]).to.deep.equal([64, 16]);
+    const parts = ['--micro-batch', '16', '--device-memory', '40MB'];
+    const report = await planOf(...parts, '--json');
+    expect(report).to.include({ batch: 64, microBatch: 16, totalBytes: expected.totalBytes });
+    expect(report.largestBatch).to.equal(expected.largestBatch(40_000_000));
+    const { stdout } = await striate(['plan', 'lenet', ...parts]);
+    expect(stdout)
+      .to.contain('a batch of 64, 16 images at once, takes')
+      .and.contain('The largest micro-batch that fits')
+      .and.contain('--micro-batch 8');
+    const refused = await striate(['plan', 'lenet', '--optimizer', 'none', '--micro-batch', '2']);
+    expect(refused.code).to.equal(2);
+  });
+
+  it('plans what is made again: a word, layers, a budget', async () => {
+    const net = models.vgg16();
+    const recipe = {
+      batch: 8,
+      optimizer: sgd({ momentum: 0.9 }),
+      loss: softmaxCrossEntropy(),
+    };
+    const total = async (how: string): Promise<unknown> =>
+      jsonLine(await striate(['plan', 'vgg16', '--batch', '8', '--recompute', how, '--json']))
+        .totalBytes;
+    for (const how of ['none', 'auto'] as const)
+      expect(await total(how)).to.equal(net.plan({ ...recipe, recompute: how }).totalBytes);
+    expect(await total('conv1,conv3')).to.equal(
+      net.plan({ ...recipe, recompute: ['conv1', 'conv3'] }).totalBytes,
+    );
+    expect(await total('2.5GB')).to.be.at.most(2.5e9);
+    const { code, stderr } = await striate(['plan', 'vgg16', '--recompute', '1GB']);
+    expect(code).to.not.equal(0);
+    expect(stderr).to.contain('is too small');
   });
 
   it('plans inference', async () => {

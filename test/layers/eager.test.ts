@@ -149,6 +149,7 @@ describe('eager forms', () => {
       operands.every(({ name }) => name !== 'gradients' && name !== 'parameters'),
     );
     expect(others.map(({ name }) => name).sort()).to.deep.equal([
+      'batchNormApply',
       'batchNormUpdate',
       'scaleByLossScale',
     ]);

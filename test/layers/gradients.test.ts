@@ -64,8 +64,9 @@ describe('gradients of layers, compiled', () => {
       'avgPool2dBackward',
       'conv2dBackwardFilter',
       'conv2dBackwardData',
-      'maxPool2dBackward',
+      // The rectifier stands behind the pooling.
       'reluBackward',
+      'maxPool2dBackward',
       'batchNormBackward',
       'conv2dBackwardFilter',
     ]);

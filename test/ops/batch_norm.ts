@@ -103,6 +103,27 @@ const forward = (b: Batch): OpCase => ({
   },
 });
 
+/** What a rebuild of y takes; far from zero the offset holds what rounding took from the mean. */
+const saving = (b: Batch): OpCase => {
+  const c = forward(b);
+  const saved = { scale: vector(b), offset: vector(b) };
+  return { ...c, name: `${b.name} scale and offset`, outputs: { ...c.outputs, ...saved } };
+};
+
+const again = (b: Batch): OpCase => ({
+  name: b.name,
+  attributes: { epsilon: b.epsilon, momentum: 0 },
+  inputs: {
+    x: x(b),
+    mean: { ...vector(b), fill: uniform(b.low, b.high) },
+    scale: { ...vector(b), fill: away(0.3, 1.5) },
+    offset: { ...vector(b), fill: uniform(-1, 1) },
+  },
+  outputs: {
+    y: { shape: b.shape, ...b.to, ...(b.accumulate ? { accumulate: true as const } : {}) },
+  },
+});
+
 const inference = (b: Batch): OpCase => ({
   name: b.name,
   attributes: { epsilon: b.epsilon, momentum: 0 },
@@ -173,7 +194,9 @@ export default [
       // is a rounded one.
       batch([4, 8, 8, 3], { between: [99, 101], note: 'far from zero' }),
       batch([2, 9, 11, 17], { between: [999, 1001], note: 'farther from zero' }),
-    ].map(forward),
+    ]
+      .map(forward)
+      .concat(batches.filter((b) => !b.accumulate && b.high === 1 && !b.from && !b.to).map(saving)),
     reference: ({ x, gamma, beta }: Arrays, c) => {
       const C = gamma!.length;
       const s = statistics(x!, C);
@@ -184,8 +207,23 @@ export default [
           ((value - s.mean[k]!) / Math.sqrt(s.variance[k]! + epsilon)) * gamma![k]! + beta![k]!
         );
       });
-      return { y, ...s };
+      const scale = Float64Array.from(
+        gamma!,
+        (value, k) => value / Math.sqrt(s.variance[k]! + epsilon),
+      );
+      const all: Arrays = { y, ...s, scale, offset: Float64Array.from(beta!) };
+      return Object.fromEntries(Object.keys(c.outputs).map((name) => [name, all[name]!]));
     },
+  },
+  {
+    op: 'batchNormApply',
+    cases: batches.map(again),
+    reference: ({ x, mean, scale, offset }: Arrays) => ({
+      y: Float64Array.from(x!, (value, i) => {
+        const k = i % mean!.length;
+        return value * scale![k]! + (offset![k]! - mean![k]! * scale![k]!);
+      }),
+    }),
   },
   {
     op: 'batchNormInference',

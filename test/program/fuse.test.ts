@@ -7,7 +7,7 @@ import type { Program } from '../../lib/program/program.js';
 import { named, recipe } from './nets.js';
 
 const conv = (filters: number) => conv2d({ filters, size: 3, padding: 1 });
-const train = (net: Network): Program => compileTraining(net, recipe);
+const train = (net: Network): Program => compileTraining(net, { ...recipe, recompute: 'none' });
 
 /** Whether the op's first output lies in the buffer that it reads first. */
 function inPlace(program: Program, op: string): boolean[] {

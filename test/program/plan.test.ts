@@ -1,6 +1,7 @@
 import { expect } from 'chai';
+import { models } from '../../lib/index.js';
 import { align } from '../../lib/program/arena.js';
-import { compileTraining } from '../../lib/program/compile.js';
+import { compileInference, compileTraining } from '../../lib/program/compile.js';
 import { parseBytes, Plan } from '../../lib/program/plan.js';
 import { planNetwork } from '../../lib/program/plan-network.js';
 import { lenet, mixture, recipe } from './nets.js';
@@ -91,5 +92,24 @@ describe('plan', () => {
       expect(() => parseBytes(bad))
         .to.throw('no amount of memory')
         .with.property('code', 'INVALID_ARGUMENT');
+  });
+
+  it('keeps two neighbouring volumes at most for the inference of VGG-16', () => {
+    const net = models.vgg16();
+    for (const batch of [1, 3, 16]) {
+      const program = compileInference(net, { batch });
+      const volumes = program.instructions.map(({ operands }) =>
+        operands.reduce((sum, o) => {
+          const buffer = o === null ? undefined : program.buffers[o.buffer]!;
+          return buffer?.category === 'activations' ? sum + align(buffer.bytes) : sum;
+        }, 0),
+      );
+      const plan = new Plan(program);
+      const { activations, workspace } = plan.categories;
+      const elements = net.nodes.map(({ shape }) => shape.reduce((a, b) => a * b, 4 * batch));
+      const neighbours = elements.map((bytes, i) => bytes + (i === 0 ? 0 : elements[i - 1]!));
+      expect(activations).to.be.at.most(Math.max(...volumes));
+      expect(plan.arena.bytes - workspace).to.be.at.most(Math.max(...neighbours));
+    }
   });
 });

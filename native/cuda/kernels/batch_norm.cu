@@ -334,10 +334,11 @@ __global__ void __launch_bounds__(kThreads)
                                               load(unbiased + c), momentum));
 }
 
+// A part has at least two pixels a row of its block: fewer would not pay for the vectors and sums of a part.
 Shape shapeOf(const View& x) {
-  const std::int64_t pixels = x.pixels();
+  const std::int64_t pixels = x.pixels(), worthwhile = ceilDivide(pixels, 2 * kRows);
   return {pixels, static_cast<std::int32_t>(x.channels()),
-          static_cast<std::int32_t>(std::min<std::int64_t>(BatchNorm::kParts, pixels))};
+          static_cast<std::int32_t>(std::min<std::int64_t>(BatchNorm::kParts, worthwhile))};
 }
 
 // Widest packet that all views and the vectors of channels allow.
@@ -366,13 +367,15 @@ int factorsWidth(const float* factors, const Shape& s) {
 }
 
 // Calls body(walk, threads) for pieces of pixels whose packets are numbered with 32 bits. A block covers up
-// to 1024 channels; it takes as many pixels of them as keep the `vectors` read within 8% of the `streams`.
-template <class Body>
+// to 1024 channels; it takes as many pixels of them as keep the `vectors` of floats read within 8% of the
+// `streams` of S.
+template <class S, class Body>
 void forEachWalk(const Shape& s, int width, int vectors, int streams, const Body& body) {
   const std::int64_t packets = s.channels / width,
                      most = std::max<std::int64_t>(1, kMostItems / packets);
-  const std::int64_t repeats = ceilDivide(vectors * std::min(s.channels, kThreads * width),
-                                          streams * kThreads * width * 8 / 100);
+  const std::int64_t vectorBytes = vectors * std::min(s.channels, kThreads * width) * 4,
+                     streamBytes = std::int64_t{streams} * kThreads * width * sizeof(S),
+                     repeats = ceilDivide(vectorBytes * 100, streamBytes * 8);
   for (std::int64_t first = 0; first < s.pixels; first += most * repeats) {
     const std::int64_t pixels = std::min(most * repeats, s.pixels - first),
                        atOnce = ceilDivide(pixels, repeats);
@@ -391,7 +394,7 @@ void apply(ApplyArguments<S> a, const View& x, const View& y, int width, cudaStr
   a.yPitch = y.pitch;
   forWidth<4>(std::min(width, commonWidth(s.channels, x, y)), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachWalk(
+    forEachWalk<S>(
         s, kWidth, a.variance == nullptr ? 3 : 4, 2, [&](const Walk& walk, std::int64_t threads) {
           launchItems(
               "batchNormApply",
@@ -407,9 +410,9 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
   const View &x = v[0], &y = v[3], &mean = v[4];
   const cudaStream_t stream = call.context.stream;
   const Shape s = shapeOf(x);
-  double* const workspace = v[7].as<double>();
-  float* const scale = factorsOf(workspace, s);
-  float* const offset = scale + s.channels;
+  double* const workspace = v[9].as<double>();
+  float* const scale = v[7] ? v[7].as<float>() : factorsOf(workspace, s);
+  float* const offset = v[8] ? v[8].as<float>() : scale + s.channels;
   forWidth<4>(commonWidth(s.channels, x), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     launchParts("batchNormMoments", momentsKernel<kWidth, S>, s, kWidth, stream, s, matrix<S>(x),
@@ -424,7 +427,19 @@ void forward(const Call& call, const BatchNorm::Attributes& a) {
   b.mean = mean.as<float>();
   b.scale = scale;
   b.offset = offset;
-  apply(b, x, y, std::min(factorsWidth(scale, s), commonWidth(s.channels, mean)), stream);
+  const int width = std::min(factorsWidth(scale, s), factorsWidth(offset, s));
+  apply(b, x, y, std::min(width, commonWidth(s.channels, mean)), stream);
+}
+
+// y from x by what the forward pass left. Must move: x and y once; moves that, and the vectors.
+template <class S>
+void again(const Call& call) {
+  const View* v = call.views;
+  ApplyArguments<S> b{};
+  b.mean = v[1].as<float>();
+  b.scale = v[2].as<float>();
+  b.offset = v[3].as<float>();
+  apply(b, v[0], v[4], commonWidth(v[0].channels(), v[1], v[2], v[3]), call.context.stream);
 }
 
 template <class S>
@@ -474,7 +489,7 @@ void backward(const Call& call, const BatchNorm::Attributes& a) {
   forWidth<4>(std::min(factorsWidth(factors, s), commonWidth(s.channels, x, dy, dx, mean)),
               [&](auto w) {
                 constexpr int kWidth = decltype(w)::value;
-                forEachWalk(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
+                forEachWalk<S>(s, kWidth, 4, 3, [&](const Walk& walk, std::int64_t threads) {
                   launchItems("batchNormBackward",
                               dx.accumulates() ? applyGradientKernel<kWidth, true, S>
                                                : applyGradientKernel<kWidth, false, S>,
@@ -498,6 +513,7 @@ void batch_norm(const Call& call) {
     using S = decltype(type);
     if (call.op == BatchNorm::Forward) return forward<S>(call, a);
     if (call.op == BatchNorm::Inference) return inference<S>(call, a);
+    if (call.op == BatchNorm::Apply) return again<S>(call);
     backward<S>(call, a);
   });
 }
