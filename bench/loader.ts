@@ -26,6 +26,7 @@ import * as data from '../lib/data/index.js';
 import { wholeImage } from '../lib/data/images/transforms.js';
 import { Stream } from '../lib/initializers/philox.js';
 import { packageRoot, version } from '../scripts/paths.js';
+import { commit } from './commit.js';
 import { python } from './peer.js';
 import { spread, type Spread } from './statistics.js';
 
@@ -86,7 +87,7 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Waves of five sizes and a little noise: 500x375 or upright, about 110 kB at quality 95, as ImageNet's. */
+/** Waves of five sizes and a little noise: 500x375 or upright, the size of many of ImageNet's. */
 async function generate(folder: string, count: number): Promise<void> {
   const draw = new Stream(0, 'bench/images');
   for (let i = 0; i < count; ++i) {
@@ -126,7 +127,7 @@ function describeImages(folder: string, { images }: LoaderOptions) {
     .filter((found) => found.isFile());
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   return {
-    source: images === undefined ? 'generated, 500x375' : `photographs in a folder`,
+    source: images === undefined ? 'generated, 500x375' : 'of a folder',
     count: files.length,
     meanBytes: Math.round(bytes / files.length),
   };
@@ -336,15 +337,4 @@ function print(report: Report, { batch, workers, size, rounds }: LoaderOptions):
           ),
         ]),
   ].join('\n');
-}
-
-function commit(): string {
-  const run = (...args: string[]): string =>
-    execFileSync('git', args, { cwd: packageRoot, encoding: 'utf8', stdio: 'pipe' }).trim();
-  try {
-    const changed = run('status', '--porcelain', '--untracked-files=no') !== '';
-    return run('rev-parse', '--short', 'HEAD') + (changed ? ' with changes' : '');
-  } catch {
-    return 'unknown';
-  }
 }

@@ -2,6 +2,7 @@ import { StriateError } from '../../errors.js';
 import type sharpLibrary from 'sharp';
 import type { Sharp } from 'sharp';
 import { imageHead, type ImageHead } from './head.js';
+import { loadSharp } from './library.js';
 import { wholeImage, type ImageView } from './transforms.js';
 
 export type Channels = 1 | 3;
@@ -48,7 +49,7 @@ async function decoded(
 ): Promise<Decoded> {
   if (bytes.length === 0) throw new Error('the file is empty');
   const head = imageHead(bytes);
-  const { default: sharp } = await import('sharp');
+  const sharp = await loadSharp();
   if (head?.kind === 'ppm') return viewed(rawInput(sharp, bytes, head), head, channels, view);
   if (head?.kind === 'jpeg' && head.plain) return viewed(sharp(bytes), head, channels, view);
   const { width, height, autoOrient } = await sharp(bytes).metadata();

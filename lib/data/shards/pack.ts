@@ -8,6 +8,7 @@ import { tarEnd, tarHeader, tarMembers, tarPadding, type TarMember } from '../..
 import { checkNames, describe, invalid } from '../../graph/options.js';
 import { rawInput } from '../images/decode.js';
 import { imageHead } from '../images/head.js';
+import { loadSharp } from '../images/library.js';
 import type { ImageSet } from '../images/set.js';
 import { Slots } from '../images/slots.js';
 import type { OnError } from '../images/source.js';
@@ -425,7 +426,7 @@ async function encoded(
   { size, format, quality }: Settings,
 ): Promise<Uint8Array> {
   if (bytes.length === 0) throw new Error('the file is empty');
-  const { default: sharp } = await import('sharp');
+  const sharp = await loadSharp();
   const head = imageHead(bytes);
   const small = head !== undefined && Math.min(head.width, head.height) <= size;
   if (format === 'jpeg' && head?.kind === 'jpeg' && head.plain && small) {
