@@ -25,6 +25,7 @@ interface PlanOptions extends CommonOptions {
   precision: 'float32' | 'float64';
   deviceMemory?: number;
   recompute?: Recompute;
+  threads?: number;
 }
 
 export function addPlan(program: Command): void {
@@ -47,6 +48,7 @@ export function addPlan(program: Command): void {
         .choices(['float32', 'float64'])
         .default('float32'),
     )
+    .option('--threads <n>', 'counts what so many threads of a CPU device need', count)
     .addOption(shared.recompute())
     .option('--device-memory <amount>', 'says whether it fits: 24GB, 16GiB, 800MB', amountOfMemory)
     .action(plan);
@@ -68,7 +70,7 @@ async function plan(model: string, options: PlanOptions): Promise<void> {
 }
 
 function planFor(network: Network, options: PlanOptions, optimizer: OptimizerName): Plan {
-  const { batch, device, precision, recompute } = options;
+  const { batch, device, precision, recompute, threads } = options;
   const rule = optimizers[optimizer]();
   return network.plan({
     batch,
@@ -76,6 +78,7 @@ function planFor(network: Network, options: PlanOptions, optimizer: OptimizerNam
     precision,
     ...(rule === undefined ? {} : { optimizer: rule, loss: softmaxCrossEntropy() }),
     ...(recompute === undefined ? {} : { recompute }),
+    ...(threads === undefined ? {} : { threads }),
   });
 }
 

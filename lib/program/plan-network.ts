@@ -11,13 +11,15 @@ export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   optimizer?: Optimizer;
   loss?: Loss | 'external';
   freeze?: readonly RegExp[];
+  /** Of a CPU device: what its threads need for themselves counts too. Default: it does not. */
+  threads?: number;
   /** Of training: what is made again; default `'light'`. */
   recompute?: Recompute;
 }
 
 /** What a network's memory will be, without a device. */
 export function planNetwork(network: NetworkDescription, options: PlanOptions): Plan {
-  const { optimizer, loss, freeze, recompute, precision = 'float32', ...rest } = options;
+  const { optimizer, loss, freeze, recompute, threads, precision = 'float32', ...rest } = options;
   const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
   const program =
     optimizer !== undefined && loss !== undefined
@@ -29,5 +31,5 @@ export function planNetwork(network: NetworkDescription, options: PlanOptions): 
           ...(recompute && { recompute }),
         })
       : compileInference(network, common);
-  return new Plan(program);
+  return new Plan(program, common.device === 'cpu' && threads !== undefined ? { threads } : {});
 }
