@@ -15,11 +15,12 @@ import {
 } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
 import type { Program } from '../program/program.js';
-import { checkRecompute, type Recompute } from '../program/recompute-options.js';
+import { checkRecompute, isBudget, type Recompute } from '../program/recompute-options.js';
 import { Device, device as openDevice, type DeviceName } from '../runtime/device.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
 import { initialValues } from './initial.js';
 import { checkLossScale, LossScale, type LossScaleOptions } from './loss-scale.js';
+import { withBatch } from './auto-batch.js';
 import { likelyType, trainingProgram, type TrainingSettings } from './programs.js';
 import { Slabs, type Floats } from './slabs.js';
 import { convertData, type HostTensor } from './weights.js';
@@ -29,8 +30,8 @@ export interface TrainerOptions {
   device?: Device | DeviceName;
   /** Threads of a device that the trainer opens; default: one a core. */
   threads?: number;
-  /** Images a step; default 64. */
-  batch?: number;
+  /** Images a step; default 64. `'auto'`: the largest number up to 1024 that the device has room for. */
+  batch?: number | 'auto';
   /**
    * Images that pass through the network at once; default `batch`. Fewer take less memory: a step then
    * adds up the gradients of several passes, and is the same as that of the whole batch. Batch
@@ -104,7 +105,12 @@ export async function setUp(network: Network, options: TrainerOptions): Promise<
   let slabs: Slabs | undefined;
   try {
     requireRuns(precision, device.target);
-    const settings = settingsFor(options, checkpoint, precision, device);
+    const settings = withBatch(network, settingsFor(options, checkpoint, precision, device), {
+      device,
+      isAuto: options.batch === 'auto',
+      least: leastBatch(network),
+      type: likelyType(endsOf(network).input),
+    });
     const seed = options.seed ?? checkpoint?.header.seed ?? 0;
     const layout = trainingProgram(network, settings, likelyType(endsOf(network).input));
     if (checkpoint) checkResumed(checkpoint, network, layout, settings, seed);
@@ -175,7 +181,9 @@ function settingsFor(
   precision: Precision,
   { target: kind }: Device,
 ): TrainingSettings {
-  const { loss, target, optimizer, batch = 64, microBatch = batch, freeze = [], average } = options;
+  const { loss, target, optimizer, freeze = [], average } = options;
+  const batch = batchOf(options);
+  const { microBatch = batch } = options;
   return {
     loss: typeof loss === 'function' ? customLoss(loss, target) : loss,
     optimizer,
@@ -190,6 +198,11 @@ function settingsFor(
   };
 }
 
+/** Where the batch is chosen later, one to begin with. */
+function batchOf({ batch = 64 }: TrainerOptions): number {
+  return batch === 'auto' ? 32 : batch;
+}
+
 const optionNames = [
   ...['device', 'threads', 'batch', 'seed', 'loss', 'optimizer', 'precision', 'preprocess'],
   ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes', 'lossScale'],
@@ -199,7 +212,8 @@ const optionNames = [
 function checkOptions(network: Network, options: TrainerOptions): void {
   endsOf(network);
   checkNames('trainer', optionNames, options);
-  const { loss, optimizer, seed = 0, batch = 64, precision = 'float32', resume, weights } = options;
+  const { loss, optimizer, seed = 0, precision = 'float32', resume, weights } = options;
+  const batch = batchOf(options);
   const refuse = (message: string, remedy: string): never => {
     throw new StriateError('INVALID_ARGUMENT', message, { remedy });
   };
@@ -221,6 +235,11 @@ function checkOptions(network: Network, options: TrainerOptions): void {
     );
   if (average !== undefined) checkAverage(average);
   checkRecompute(options.recompute);
+  if (options.batch === 'auto' && (options.microBatch !== undefined || isBudget(options.recompute)))
+    refuse(
+      "batch is 'auto' beside microBatch or a budget",
+      'Leave these out; what a device may hold is its memoryLimit.',
+    );
   requirePrecision(precision);
   if (resume !== undefined && weights !== undefined)
     refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');

@@ -4,7 +4,8 @@ import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
 import { elementsOf, type Shape } from '../graph/shape.js';
 import { computeTypeOf, type Precision } from '../program/precision.js';
-import type { Program, ProgramParameter } from '../program/program.js';
+import { Plan } from '../program/plan.js';
+import type { Program, ProgramParameter, Region } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
 import type { Executable } from '../runtime/executable.js';
 import { Averaged, averagedWeights, noAverage } from './averaged.js';
@@ -62,6 +63,14 @@ type StepOutcome = StepSums & { learningRate: number; auxiliary: number[]; skipp
 export interface TrainerMemory {
   /** Bytes of the training plan by region. */
   planned: Program['bytes'];
+  /** The training plan: bytes by purpose and by layer, and where its peak stands. */
+  plan: Plan;
+  /**
+   * Bytes that this trainer holds now, by region: of programs (training, evaluation, inference) those that
+   * have run.
+   */
+  allocated: Partial<Record<Region, number>>;
+  allocatedBytes: number;
   /** What lives on the device, this trainer's and others'. */
   device: ReturnType<Device['memory']>;
 }
@@ -416,9 +425,17 @@ export class Trainer implements Learner, AsyncDisposable {
     return digestOf(await this.weights());
   }
 
+  /** What the plan says, what this trainer holds, and what the device counts. */
   memory(): TrainerMemory {
     this.#checkOpen();
-    return { planned: { ...this.#layout.bytes }, device: this.device.memory() };
+    const allocated = { ...this.#programs.allocated, ...this.#slabs.allocated };
+    return {
+      planned: { ...this.#layout.bytes },
+      plan: new Plan(this.#layout),
+      allocated,
+      allocatedBytes: Object.values(allocated).reduce((a, b) => a + b, 0),
+      device: this.device.memory(),
+    };
   }
 
   /** Writes a checkpoint: all that `resume` and `load` need. The file appears whole or not at all. */
