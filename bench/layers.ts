@@ -220,11 +220,11 @@ export function printLayers({ layers: measured, ...report }: LayersReport): stri
   const means = directions.map((d) => {
     const own = deep.filter((m) => m.direction === d);
     const ratio =
-      own[0]?.ratio == null ? '' : ` x${geometricMean(own.map((m) => m.ratio!)).toFixed(2)}`;
+      own[0]?.ratio === null ? '' : ` x${geometricMean(own.map((m) => m.ratio!)).toFixed(2)}`;
     return `     ${percent(geometricMean(own.map((m) => m.ofPeak)))}${ratio}`.padEnd(18);
   });
   return [
-    `${table}, batch ${batch}, ${threads} threads, ${rounds} rounds; GFLOP/s, part of the peak of ${peakGflops.toFixed(0)}${measured[0]?.ratio == null ? '' : ", x times PyTorch's better layout"}`,
+    `${table}, batch ${batch}, ${threads} threads, ${rounds} rounds; GFLOP/s, part of the peak of ${peakGflops.toFixed(0)}${measured[0]?.ratio === null ? '' : ", x times PyTorch's better layout"}`,
     `${report.processor}, ${report.instructionSet} (${report.commit})`,
     `${''.padEnd(18)}${directions.map((d) => d.padEnd(18)).join('')}`,
     ...rows,

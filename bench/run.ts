@@ -6,8 +6,7 @@
  *   npm run bench -- --net lenet resnet18 --peer pytorch [--inference] [--json] [--record]
  *   npm run bench -- --layers vgg16 --peer pytorch
  *   npm run bench -- --gemm
- *   npm run bench -- arena      (bench/arena.ts)
- *   npm run bench -- memory     (bench/memory.ts)
+ *   npm run bench -- arena | memory | loader   (bench/arena.ts, memory.ts, loader.ts)
  */
 import { Command, Option } from 'commander';
 import { appendFileSync } from 'node:fs';
@@ -82,7 +81,8 @@ function record(title: string, text: string): string {
   return `\n## ${title}, ${date}\n\n\`\`\`\n${text}\n\`\`\`\n`;
 }
 
-const own = process.argv[2];
-if (own === 'arena') await import('./arena.js');
-else if (own === 'memory') await import('./memory.js');
+const [first, ...rest] = process.argv.slice(2);
+if (first === 'arena') await import('./arena.js');
+else if (first === 'memory') await import('./memory.js');
+else if (first === 'loader') await (await import('./loader.js')).main(rest);
 else await main();

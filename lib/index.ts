@@ -85,7 +85,10 @@ export * as data from './data/index.js';
 export * as models from './models/index.js';
 
 export type { Epoch, Fit, FitOptions, History } from './training/fit.js';
+export type { EvaluateOptions } from './training/evaluate.js';
 export type { Metrics } from './training/metrics.js';
+export type { MeasuredBatch, MetricFunction, MetricFunctions } from './training/own-metrics.js';
+export type { GradientOptions, Reading } from './training/reader.js';
 export {
   load,
   type Classification,
@@ -102,6 +105,7 @@ export type {
   TrainerMemory,
   TrainerOptions,
 } from './training/trainer.js';
+export { evaluateViews, type EvaluateViewsOptions, type ViewPredictor } from './training/views.js';
 export { fromPytorch, toPytorch, type PytorchOptions } from './formats/pytorch.js';
 export type { LossScaleOptions, LossScaleState } from './training/loss-scale.js';
 export { readWeights, Weights, writeWeights } from './training/weights.js';

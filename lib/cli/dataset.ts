@@ -4,7 +4,6 @@ import {
   cifar10,
   cifar100,
   fashionMnist,
-  imageFolder,
   mnist,
   randomHorizontalFlip,
   randomResizedCrop,
@@ -14,7 +13,8 @@ import {
 } from '../data/index.js';
 import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
-import { endsOf } from '../training/setup.js';
+import { endsOf } from '../training/ends.js';
+import { openPart } from './images.js';
 
 /** What `--data` may name besides a folder. */
 export const dataNames = ['mnist', 'fashion-mnist', 'cifar10', 'cifar100', 'synthetic'] as const;
@@ -67,14 +67,15 @@ async function imagesIn(folder: string, network: Network): Promise<TrainAndTest>
   const names = testFolders.find((part) => isFolder(join(folder, part)));
   if (names === undefined || !isFolder(join(folder, 'train')))
     throw new StriateError('INVALID_DATA', `${folder} has no folders train and val`, {
-      remedy: 'Put images into train/<class>/ and val/<class>/ (or validation, or test).',
+      remedy:
+        'Put images into train/<class>/ and val/<class>/ (or validation, or test), or shards into train and val.',
       details: { folder },
     });
-  const train = await imageFolder(join(folder, 'train'), {
+  const train = await openPart(join(folder, 'train'), {
     ...options,
     transforms: [randomResizedCrop(size), randomHorizontalFlip()],
   });
-  const test = await imageFolder(join(folder, names), { ...options, classes: train.classes });
+  const test = await openPart(join(folder, names), { ...options, classes: train.classes });
   return { train, test };
 }
 

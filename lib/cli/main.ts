@@ -1,12 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import { version } from '../../scripts/paths.js';
 import { addBuild } from './build.js';
+import { addData } from './data.js';
 import { addDevices } from './devices.js';
 import { addDoctor } from './doctor.js';
 import { addDraw } from './draw.js';
 import { addEvaluate } from './evaluate.js';
 import { addLint } from './lint.js';
 import { Output, UsageError } from './output.js';
+import { addPack } from './pack.js';
 import { addPlan } from './plan.js';
 import { addPredict } from './predict.js';
 import { addProfile } from './profile.js';
@@ -36,6 +38,8 @@ export async function main(args: readonly string[]): Promise<void> {
     addLint,
     addDraw,
     addProfile,
+    addPack,
+    addData,
     addDevices,
     addDoctor,
     addBuild,

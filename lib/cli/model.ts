@@ -58,17 +58,10 @@ function unknownModel(name: string): UsageError {
 
 /** A module may have its own copy of the package, so its network counts by what it describes. */
 async function importNetwork(path: string): Promise<Network> {
-  let module: { default?: unknown };
-  try {
-    module = (await import(pathToFileURL(path).href)) as { default?: unknown };
-  } catch (cause) {
-    if (cause instanceof StriateError) throw cause;
-    const message = cause instanceof Error ? cause.message : String(cause);
-    throw new StriateError('INVALID_ARGUMENT', `${path} does not load: ${message}`, {
-      remedy: 'The module is plain JavaScript that imports striate and exports a Network.',
-      cause,
-    });
-  }
+  const module = await importModule(
+    path,
+    'The module is plain JavaScript that imports striate and exports a Network.',
+  );
   const network = module.default as { toJSON?: unknown } | undefined;
   if (network instanceof Network) return network;
   if (typeof network?.toJSON === 'function')
@@ -76,4 +69,21 @@ async function importNetwork(path: string): Promise<Network> {
   throw new StriateError('INVALID_ARGUMENT', `${path} has no Network as its default export`, {
     remedy: 'End the module with: export default sequential(...) or network(...).',
   });
+}
+
+/** What a module of the user exports. @throws StriateError `INVALID_ARGUMENT` for one that does not load. */
+export async function importModule(
+  path: string,
+  remedy: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+  } catch (cause) {
+    if (cause instanceof StriateError) throw cause;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new StriateError('INVALID_ARGUMENT', `${path} does not load: ${message}`, {
+      remedy,
+      cause,
+    });
+  }
 }

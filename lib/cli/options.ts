@@ -3,6 +3,7 @@ import { parseBytes } from '../program/plan.js';
 import { precisions } from '../program/precision.js';
 import type { Recompute } from '../program/recompute-options.js';
 import type { DeviceName } from '../runtime/device.js';
+import type { LossScaleOptions } from '../training/loss-scale.js';
 import { dataNames, isFolder } from './dataset.js';
 
 /** Parsers of option values; what they throw becomes a usage error that names the option. */
@@ -29,6 +30,25 @@ export const whole = numberThat(
 export const positive = numberThat((v) => Number.isFinite(v) && v > 0, 'a number above 0');
 export const amount = numberThat((v) => Number.isFinite(v) && v >= 0, 'a number of at least 0');
 
+/** The keys that a loss scale may set. */
+const scaleKeys = ['initial', 'growth', 'backoff', 'interval'] as const;
+
+/** A scale that stays, or the rule of one that moves: `initial=1024,interval=500`. */
+export function lossScale(text: string): number | LossScaleOptions {
+  const fixed = Number(text);
+  if (text.trim() !== '' && Number.isFinite(fixed)) return fixed;
+  const pairs = text.split(',').map((pair) => {
+    const [key = '', value = ''] = pair.split('=').map((part) => part.trim());
+    const known = scaleKeys.find((name) => name === key);
+    if (known === undefined || value === '' || !Number.isFinite(Number(value)))
+      throw new InvalidArgumentError(
+        `It is a number, or some of ${scaleKeys.join(', ')}: initial=1024,interval=500.`,
+      );
+    return [known, Number(value)] as const;
+  });
+  return Object.fromEntries(pairs);
+}
+
 function deviceName(text: string): DeviceName {
   if (/^(auto|cpu|cuda(:(\d+|emulated))?)$/.test(text)) return text as DeviceName;
   throw new InvalidArgumentError('It is auto, cpu, cuda, cuda:1 and so on, or cuda:emulated.');
@@ -52,7 +72,7 @@ export const shared = {
   data: () =>
     new Option(
       '--data <name>',
-      `data set: ${dataNames.join(', ')}, or a folder of images: train/<class>/ and val/<class>/`,
+      `data set: ${dataNames.join(', ')}, or a folder of images: train/<class>/ and val/<class>/, or shards in train and val`,
     ).argParser(dataName),
   dataDir: () =>
     new Option(

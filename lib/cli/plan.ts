@@ -8,19 +8,23 @@ import { printPlan, type PlanChange, type PlanFit } from '../reports/plan.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
 import { count, shared } from './options.js';
+import { UsageError } from './output.js';
+import { optimizers } from './recipe.js';
 import type { Recompute } from '../program/recompute-options.js';
 
-/** Rules by what they remember for each parameter; `none` plans inference. */
-const optimizers = {
-  sgd: () => sgd(),
-  momentum: () => sgd({ momentum: 0.9 }),
-  none: () => undefined,
-} satisfies Record<string, () => Optimizer | undefined>;
-type OptimizerName = keyof typeof optimizers;
+/** Those of `train`, by what they remember for each parameter; `none` plans inference. */
+const planned = {
+  ...optimizers,
+  sgd: { make: () => sgd() },
+  momentum: { make: () => sgd({ momentum: 0.9 }) },
+  none: { make: () => undefined },
+} satisfies Record<string, { make: () => Optimizer | undefined }>;
+type PlannedOptimizer = keyof typeof planned;
 
 interface PlanOptions extends CommonOptions {
   batch: number;
-  optimizer: OptimizerName;
+  microBatch?: number;
+  optimizer: PlannedOptimizer;
   device: TargetDevice;
   precision: 'float32' | 'float64';
   deviceMemory?: number;
@@ -33,9 +37,10 @@ export function addPlan(program: Command): void {
     .argument('<model>', modelArgument)
     .addHelpText('after', zooHelp)
     .option('--batch <n>', 'images a step', count, 64)
+    .option('--micro-batch <n>', 'images that pass at once in training (default: the batch)', count)
     .addOption(
       new Option('--optimizer <name>', 'what the parameters follow; none plans inference')
-        .choices(Object.keys(optimizers))
+        .choices(Object.keys(planned))
         .default('momentum'),
     )
     .addOption(
@@ -63,19 +68,25 @@ function amountOfMemory(text: string): number {
 }
 
 async function plan(model: string, options: PlanOptions): Promise<void> {
+  if (options.microBatch !== undefined && options.optimizer === 'none')
+    throw new UsageError(
+      '--micro-batch is for training, and --optimizer none plans inference',
+      'Leave one of them out; inference passes --batch images at once.',
+    );
   const { name, network } = await resolveModel(model);
   const made = planFor(network, options, options.optimizer);
   const fit = options.deviceMemory === undefined ? undefined : fitOf(network, options, made);
   outputFor(options).result({ model: name, ...made.toJSON(), ...fit }, printPlan(name, made, fit));
 }
 
-function planFor(network: Network, options: PlanOptions, optimizer: OptimizerName): Plan {
-  const { batch, device, precision, recompute, threads } = options;
-  const rule = optimizers[optimizer]();
+function planFor(network: Network, options: PlanOptions, optimizer: PlannedOptimizer): Plan {
+  const { batch, microBatch, device, precision, recompute, threads } = options;
+  const rule = planned[optimizer].make();
   return network.plan({
     batch,
     device,
     precision,
+    ...(microBatch === undefined ? {} : { microBatch }),
     ...(rule === undefined ? {} : { optimizer: rule, loss: softmaxCrossEntropy() }),
     ...(recompute === undefined ? {} : { recompute }),
     ...(threads === undefined ? {} : { threads }),
@@ -94,6 +105,12 @@ function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
     const other = planFor(network, all, all.optimizer);
     return { change, totalBytes: other.totalBytes, largestBatch: other.largestBatch(memory) };
   };
+  const half = ({ batch, microBatch }: Plan): PlanChange => {
+    const less = Math.floor(microBatch / 2);
+    return microBatch < batch
+      ? without(`--micro-batch ${less}`, { microBatch: less })
+      : without(`--batch ${less}`, { batch: less });
+  };
   const again = (['auto', 'light'] as const).filter(
     (how) => options.optimizer !== 'none' && isMore(how, options.recompute),
   );
@@ -102,16 +119,10 @@ function fitOf(network: Network, options: PlanOptions, made: Plan): PlanFit {
     ...(options.precision === 'float64'
       ? [without('--precision float32', { precision: 'float32' })]
       : []),
-    ...(options.optimizer === 'momentum'
-      ? [without('--optimizer sgd, without momentum', { optimizer: 'sgd' })]
-      : []),
-    ...(options.batch > 1
-      ? [
-          without(`--batch ${Math.floor(options.batch / 2)}`, {
-            batch: Math.floor(options.batch / 2),
-          }),
-        ]
-      : []),
+    ...(options.optimizer === 'sgd' || options.optimizer === 'none'
+      ? []
+      : [without('--optimizer sgd, without momentum', { optimizer: 'sgd' })]),
+    ...(made.microBatch > 1 ? [half(made)] : []),
   ];
   return {
     memory,

@@ -3,7 +3,7 @@ import type { Shape } from '../graph/shape.js';
 import type { Precision } from '../program/precision.js';
 import type { DeviceName } from '../runtime/device.js';
 import { load, type Classification } from '../training/model.js';
-import { endsOf } from '../training/setup.js';
+import { endsOf } from '../training/ends.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openDevice } from './device.js';
 import { readImage } from './image.js';

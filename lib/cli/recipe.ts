@@ -22,7 +22,7 @@ export const scheduleNames = ['constant', 'inv', 'step', 'polynomial', 'cosine']
 export type ScheduleName = (typeof scheduleNames)[number];
 
 /** Losses over labels, which is what the data sets of the command line have. */
-const losses = {
+export const losses = {
   softmax: () => softmaxCrossEntropy(),
   'softmax-smoothed': () => softmaxCrossEntropy({ labelSmoothing: 0.1 }),
   'svm-hinge': () => svmHinge(),
@@ -32,7 +32,7 @@ export type LossName = keyof typeof losses;
 export const lossNames = Object.keys(losses) as LossName[];
 
 /** Names of the command line; those that take a momentum, and the rate where none is given. */
-const optimizers = {
+export const optimizers = {
   sgd: { make: sgd, momentum: true, rate: 0.01 },
   adam: { make: adam, momentum: false, rate: 1e-3 },
   adamw: { make: adamW, momentum: false, rate: 1e-3 },

@@ -7,13 +7,14 @@ import type { Precision } from '../program/precision.js';
 import type { Recompute } from '../program/recompute-options.js';
 import type { DeviceName } from '../runtime/device.js';
 import type { Epoch } from '../training/fit.js';
+import type { LossScaleOptions } from '../training/loss-scale.js';
 import type { Trainer } from '../training/trainer.js';
 import { addCommand, outputFor, type CommonOptions } from './command.js';
 import { openData } from './dataset.js';
 import { openDevice } from './device.js';
 import { Interruption } from './interruption.js';
 import { modelArgument, resolveModel, zooHelp } from './model.js';
-import { amount, count, positive, requireData, shared, whole } from './options.js';
+import { amount, count, lossScale, positive, requireData, shared, whole } from './options.js';
 import type { Output } from './output.js';
 import {
   lossNames,
@@ -45,6 +46,7 @@ interface TrainOptions extends CommonOptions {
   device: DeviceName;
   seed?: number;
   precision?: Precision;
+  lossScale?: number | LossScaleOptions;
   threads?: number;
   resume?: string;
   out?: string;
@@ -88,6 +90,11 @@ export function addTrain(program: Command): void {
       whole,
     )
     .addOption(shared.precision('float32, or the checkpoint’s'))
+    .option(
+      '--loss-scale <scale>',
+      'with --precision float16: a number that stays, or initial=65536,growth=2,backoff=0.5,interval=2000',
+      lossScale,
+    )
     .addOption(shared.threads())
     .option('--resume <checkpoint>', 'go on from a checkpoint')
     .option('--out <file>', 'where to save (default: <model>.safetensors)')
@@ -148,6 +155,7 @@ async function train(model: string, options: TrainOptions): Promise<void> {
     device,
     ...(options.seed === undefined ? {} : { seed: options.seed }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
+    ...(options.lossScale === undefined ? {} : { lossScale: options.lossScale }),
     ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
     ...(options.resume === undefined ? {} : { resume: options.resume }),
   });

@@ -34,6 +34,8 @@ export interface Dataset {
   readonly classes?: readonly string[];
   /** Absent: one class index a sample. */
   readonly target?: TargetKind;
+  /** Samples that are read at a time, where that is a choice; for advice. */
+  readonly workers?: number;
   /** True for streams: samples can be had in their own order only, from 0 on. */
   readonly sequential?: boolean;
   /**

@@ -1,5 +1,7 @@
 import { StriateError } from '../errors.js';
 import type { Dataset } from './dataset.js';
+import { linesOf } from './images/list.js';
+import type { ImageSet } from './images/set.js';
 import { Permutation } from './permutation.js';
 
 /** The samples of these indices, in this order. */
@@ -57,12 +59,49 @@ export function split(
   return [subset(set, indices.subarray(0, border)), subset(set, indices.subarray(border))];
 }
 
-function described(set: Dataset): Pick<Dataset, 'shape' | 'dtype' | 'classes' | 'target'> {
+/**
+ * The samples that a file names, one a line, and the rest: `[listed, rest]`. A name is a sample's path, or its
+ * end from a folder's border on (`dog/7.jpg`, `7.jpg`), with or without the ending.
+ * @throws StriateError `INVALID_DATA` for a name that no sample has.
+ */
+export async function splitByFile(set: ImageSet, file: string): Promise<[Dataset, Dataset]> {
+  needsRandomAccess(set, 'splitByFile');
+  const lines = new Map<string, number>();
+  for await (const [text, line] of linesOf(file))
+    if (text.trim() !== '') lines.set(text.trim(), line);
+  const unmet = new Map(lines);
+  const [listed, rest]: [number[], number[]] = [[], []];
+  for (let i = 0; i < set.length; i++) {
+    const name = endsOf(set.nameOf(i)).find((end) => lines.has(end));
+    if (name !== undefined) unmet.delete(name);
+    (name === undefined ? rest : listed).push(i);
+  }
+  const [strange] = unmet;
+  if (strange !== undefined)
+    throw new StriateError(
+      'INVALID_DATA',
+      `${file}, line ${strange[1]}: no sample is called ${strange[0]}`,
+      { remedy: 'Name samples that the set has, one a line.', details: { file, line: strange[1] } },
+    );
+  return [subset(set, listed), subset(set, rest)];
+}
+
+/** What a line may call a sample, the longest first. Members of shards stand behind a colon. */
+function endsOf(name: string): string[] {
+  const parts = name.split(/\/|: /);
+  const ends = parts.map((_, i) => parts.slice(i).join('/'));
+  return [name, ...ends].flatMap((end) => [end, end.replace(/\.[^./]+$/, '')]);
+}
+
+function described(
+  set: Dataset,
+): Pick<Dataset, 'shape' | 'dtype' | 'classes' | 'target' | 'workers'> {
   return {
     shape: set.shape,
     dtype: set.dtype,
     ...(set.classes === undefined ? {} : { classes: set.classes }),
     ...(set.target === undefined ? {} : { target: set.target }),
+    ...(set.workers === undefined ? {} : { workers: set.workers }),
   };
 }
 

@@ -65,6 +65,8 @@ export interface ShapeContext {
 /** What a layer's forward pass emits ops through. */
 export interface ForwardScope {
   readonly mode: 'train' | 'infer';
+  /** In inference too what the gradients need must be there: they are asked for. */
+  readonly differentiated?: boolean;
   readonly dtype: 'float32' | 'float64';
   /** The layer's name, unique in the network. */
   readonly layer: string;

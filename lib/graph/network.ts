@@ -1,4 +1,3 @@
-import { dense } from '../layers/dense.js';
 import { customLoss, type LossFunction } from '../losses/custom.js';
 import type { Loss } from '../losses/loss.js';
 import { planNetwork, type PlanOptions } from '../program/plan-network.js';
@@ -7,17 +6,15 @@ import { summarize, type Summary, type SummaryOptions } from '../reports/summary
 import type { Trainer, TrainerOptions } from '../training/trainer.js';
 import {
   checkAuxiliary,
-  describeNode,
   dropAuxiliary,
-  reachableNodes,
   readAuxiliary,
   type Auxiliary,
   type AuxiliaryOutput,
 } from './auxiliary.js';
+import { checkUnits, replaceHeads } from './heads.js';
 import { nameNodes } from './naming.js';
 import { networkFromJson, networkToJson, type NetworkJson } from './network-json.js';
 import { invalid } from './options.js';
-import type { Layer } from './layer.js';
 import type { Fit, Shape } from './shape.js';
 import {
   collectParameters,
@@ -117,49 +114,21 @@ export class Network {
   }
 
   /**
-   * The same network with another last dense layer: `units` outputs, named `head`, so that its
-   * parameters are `head.w` and `head.b` and start afresh while the others keep their names. The last
-   * dense layer of each auxiliary branch gets as many, and the name `aux1/head`, `aux2/head`, ...
+   * The same network with another head: its last dense layer gets `units` outputs, its last convolution as
+   * many filters where it ends in one (SqueezeNet, NIN, All-CNN, a fully convolutional network). The layer
+   * is named `head`, so that its parameters are `head.w` and `head.b` and start afresh, by its own `init`,
+   * while the others keep their names. The head of each auxiliary branch gets as many, and the name
+   * `aux1/head`, `aux2/head`, ...
    *
-   * @throws StriateError INVALID_ARGUMENT when there is no dense layer.
+   * @throws StriateError INVALID_ARGUMENT when no such layer ends the network.
    */
   replaceHead(options: { units: number }): Network {
     requireOptions(options, 'replaceHead', '{ units: 10 }');
-    const { nodes, inputs, outputs, auxiliary, fit } = this;
-    const trunk = reachableNodes(nodes, outputs);
-    const renamed = new Map<string, Layer>();
-    const replace = (among: ReadonlySet<number>, name: string): void => {
-      const old = nodes.findLast(({ id, layer }) => among.has(id) && layer?.kind === 'dense');
-      if (old === undefined) {
-        throw invalid(
-          'the network has no dense layer to replace',
-          'Build the network with a new end instead.',
-        );
-      }
-      const bias = old.layer!.options.bias === true;
-      renamed.set(old.name, dense({ units: options.units, bias, name }));
-    };
-    replace(trunk, 'head');
-    for (const [i, { output }] of auxiliary.entries()) {
-      const branch = [...reachableNodes(nodes, [output])].filter((id) => !trunk.has(id));
-      replace(new Set(branch), `aux${i + 1}/head`);
-    }
-    const taken = [...renamed.values()].map(({ givenName }) => givenName);
-    const clash = nodes.find(({ name }) => taken.includes(name) && !renamed.has(name));
-    if (clash !== undefined) {
-      throw invalid(
-        `another layer is already named '${clash.name}'`,
-        'Give that layer another name.',
-      );
-    }
-    return new Network({
-      ...{ fit, inputs, outputs, auxiliary },
-      nodes: nodes.map((node) => {
-        const head = renamed.get(node.name);
-        if (head === undefined) return describeNode(node);
-        return { name: head.givenName!, layer: head, inputs: node.inputs };
-      }),
-    });
+    const { inputs, outputs, auxiliary, fit } = this;
+    const nodes = replaceHeads(this, options.units);
+    const network = new Network({ fit, inputs, outputs, auxiliary, nodes });
+    checkUnits(network, options.units);
+    return network;
   }
 
   /** The network as inference runs it: without the branches that only auxiliary outputs need. */

@@ -42,6 +42,7 @@ function within(scope: ForwardScope, part: string, value: Value): ForwardScope {
   const layer = `${scope.layer}/${part}`;
   return {
     mode: scope.mode,
+    differentiated: scope.differentiated === true,
     dtype: scope.dtype,
     fit: 'exact',
     layer,

@@ -17,7 +17,7 @@ const make = defineLayer({
     const bare = { padTop: 0, padLeft: 0, padBottom: 0, padRight: 0 };
     const attributes = { sizeH, sizeW, strideH: 1, strideW: 1, ...bare };
     const switches =
-      scope.mode === 'train'
+      scope.mode === 'train' || scope.differentiated
         ? scope.tensor([1, 1, channels], { name: 'switches', dtype: switchType(attributes) })
         : undefined;
     scope.emit(maxPoolOp, attributes, { x, y, switches });

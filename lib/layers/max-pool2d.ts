@@ -80,7 +80,7 @@ const make = defineLayer<Pooling>({
     const attributes = poolAttributes(poolWindows(x!.shape, options, scope.fit), options);
     const y = scope.tensor(scope.outputShape);
     const switches =
-      scope.mode === 'train'
+      scope.mode === 'train' || scope.differentiated
         ? scope.tensor(scope.outputShape, { name: 'switches', dtype: switchType(attributes) })
         : undefined;
     scope.emit(maxPoolOp, attributes, { x, y, switches });

@@ -91,7 +91,7 @@ const make = defineLayer<Options>({
   forward(scope, [x], { pieces }) {
     const y = scope.tensor(scope.outputShape, { batched: x!.batched });
     const switches =
-      scope.mode === 'train'
+      scope.mode === 'train' || scope.differentiated
         ? scope.tensor(scope.outputShape, { name: 'switches', batched: x!.batched, dtype: 'uint8' })
         : undefined;
     scope.emit(maxoutOp, { pieces }, { x, y, switches });

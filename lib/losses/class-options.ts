@@ -1,6 +1,7 @@
 import { ShapeError } from '../errors.js';
 import { describe, invalid, optional, type OptionRule } from '../graph/options.js';
 import { elementsOf, printShape, type Shape } from '../graph/shape.js';
+import type { Divisor } from './loss.js';
 
 /** Options of the losses over classes. */
 const label: OptionRule<number> = {
@@ -12,6 +13,16 @@ const label: OptionRule<number> = {
 };
 
 export const ignoreLabel = optional(label, -1);
+
+/** The labels that count, or the sum of their classes' weights. */
+export function byLabels(ignoreLabel: number, weights?: readonly number[]): Divisor {
+  return (labels) => {
+    let sum = 0;
+    for (let i = 0; i < labels.length; i++)
+      if (labels[i] !== ignoreLabel) sum += weights?.[labels[i]!] ?? 1;
+    return sum;
+  };
+}
 
 /** @throws ShapeError for outputs that are no scores `[classes]`. */
 export function requireScores(kind: string, output: Shape): void {

@@ -1,11 +1,11 @@
 import { ShapeError } from '../errors.js';
-import type { ForwardScope } from '../graph/layer.js';
+import type { ForwardScope, Layer } from '../graph/layer.js';
 import { describe, invalid } from '../graph/options.js';
 import { printShape, requireExtents, type Shape } from '../graph/shape.js';
 import { lowerValues, valuesBefore } from '../graph/subgraph.js';
 import { input, Value } from '../graph/value.js';
 import type { Tensor } from '../program/tensor.js';
-import type { Loss, TargetSpec } from './loss.js';
+import { byImages, type Divisor, type Loss, type TargetSpec } from './loss.js';
 
 /** A loss written with values: `(y, target) => mean(square(sub(y, target)))`. */
 export type LossFunction = (y: Value, target: Value) => Value;
@@ -45,6 +45,7 @@ export function customLoss(build: LossFunction, target: Partial<TargetSpec> = {}
       buildGraph(build, output, spec);
       return spec;
     },
+    divisor: (output) => divisorOf(buildGraph(build, output, specFor(output))),
     forward(scope, output, targetTensor) {
       const graph = buildGraph(build, output.shape, specFor(output.shape));
       return { loss: lower(graph, scope, output, targetTensor), form: 'scalar' };
@@ -87,6 +88,43 @@ function buildGraph(build: LossFunction, output: Shape, { shape }: TargetSpec): 
     );
   }
   return { y, target, values, result };
+}
+
+const sumDivisor: Divisor = () => 1;
+
+/**
+ * Means over the batch, and what is linear in them, are means over its parts; sums add up. Undefined for
+ * anything else: the root of a mean, a mean with a sum, values for each image that depend on all images.
+ */
+function divisorOf({ values, result }: LossGraph): Divisor | undefined {
+  const known = new Map<Value, Divisor>();
+  for (const value of values) {
+    const { layer, batched, inputs } = value;
+    if (layer === null) continue;
+    if (batched) {
+      if (inputs.some((from) => !from.batched)) return undefined;
+      continue;
+    }
+    const divisor = inputs.every((from) => from.batched)
+      ? { mean: byImages, sum: sumDivisor }[layer.kind]
+      : linearDivisor(
+          layer,
+          inputs.map((from) => known.get(from)),
+        );
+    if (divisor !== undefined) known.set(value, divisor);
+  }
+  return known.get(result);
+}
+
+/** Of a value made of means alone or sums alone, by a layer that is linear in each. */
+function linearDivisor(
+  { kind }: Layer,
+  [first, ...others]: (Divisor | undefined)[],
+): Divisor | undefined {
+  const alike = others.every((other) => other === first);
+  if (['add', 'sub', 'scale', 'neg'].includes(kind) && alike) return first;
+  // A number that is added counts by its share with means, but once a part with sums.
+  return kind === 'shift' && first === byImages ? first : undefined;
 }
 
 function checkPart(value: Value, y: Value, target: Value): void {

@@ -2,7 +2,7 @@ import { readOptions, type OptionRules } from '../graph/options.js';
 import { optional, real } from '../graph/options.js';
 import { elementsOf } from '../graph/shape.js';
 import { defineOp, type AttributeValues, type Extent, type Operands } from '../program/op.js';
-import type { Loss } from './loss.js';
+import { byImages, type Loss } from './loss.js';
 
 /** In the order of the op's attribute. */
 const kinds = ['meanSquaredError', 'meanAbsoluteError', 'huber', 'sigmoidCrossEntropy'] as const;
@@ -83,6 +83,7 @@ function elementLoss<Options extends object>(
     kind,
     toJSON: () => ({ kind, ...read }),
     target: (output) => ({ dtype: 'float32', shape: output }),
+    divisor: () => byImages,
     forward(scope, output, targets) {
       const elements = [elementsOf(output.shape)];
       const [x, target] = [scope.reshape(output, elements), scope.reshape(targets, elements)];

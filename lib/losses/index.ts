@@ -12,7 +12,7 @@ export {
   sigmoidCrossEntropy,
   type HuberOptions,
 } from './element-loss.js';
-export type { Loss, LossResult, TargetSpec } from './loss.js';
+export type { Divisor, Loss, LossResult, TargetSpec } from './loss.js';
 export { softmaxCrossEntropy, type SoftmaxCrossEntropyOptions } from './softmax-cross-entropy.js';
 export { svmHinge, type SvmHingeOptions } from './svm-hinge.js';
 
@@ -36,6 +36,6 @@ export function lossFromJSON(json: unknown): Loss {
   if (typeof kind === 'string' && Object.hasOwn(lossFactories, kind))
     return lossFactories[kind]!(options);
   throw new StriateError('INVALID_ARGUMENT', 'the loss is not one that a file can hold', {
-    remedy: 'Make a trainer with the loss, and evaluate there.',
+    remedy: 'Give one: load(path, { loss }), or --loss of striate evaluate.',
   });
 }

@@ -20,6 +20,15 @@ export interface LossResult {
   readonly form: 'statistics' | 'scalar';
 }
 
+/**
+ * What the loss of a target of so many images is divided by: the images, the labels that count, their
+ * weights. A loss that is a sum is divided by 1, and so are its parts.
+ */
+export type Divisor = (target: ArrayLike<number>, images: number) => number;
+
+/** Of losses that are a mean over the images. */
+export const byImages: Divisor = (_target, images) => images;
+
 /** What training makes smaller: a description, like a layer. */
 export interface Loss {
   /** The factory's name: `softmaxCrossEntropy`. */
@@ -31,10 +40,10 @@ export interface Loss {
   /** Of losses that count hits: the number of classes. */
   classes?(output: Shape): number;
   /**
-   * What the loss of this target is divided by: images or labels that count. Needed for training in
-   * micro-batches; absent for losses that have no such number.
+   * How the losses of a batch's parts make up its own, with an output of this shape: each counts by its
+   * divisor. Needed for training in micro-batches; undefined, or absent, where they do not.
    */
-  count?(target: ArrayLike<number>, images: number): number;
+  divisor?(output: Shape): Divisor | undefined;
   /** Emits the forward pass. The output is batched; the target is as `target` says. */
   forward(scope: ForwardScope, output: Tensor, target: Tensor): LossResult;
 }

@@ -11,8 +11,8 @@ import {
 } from '../graph/options.js';
 import { elementsOf } from '../graph/shape.js';
 import { defineOp } from '../program/op.js';
-import { ignoreLabel, requireScores } from './class-options.js';
-import type { Loss } from './loss.js';
+import { byLabels, ignoreLabel, requireScores } from './class-options.js';
+import { byImages, type Loss } from './loss.js';
 import { softCrossEntropyOp, weightedCrossEntropyOp } from './weighted-cross-entropy.js';
 
 const kind = 'softmaxCrossEntropy';
@@ -147,13 +147,7 @@ export function softmaxCrossEntropy(options: SoftmaxCrossEntropyOptions = {}): L
       return softTargets ? { dtype: 'float32', shape: output } : { dtype: 'int32', shape: [] };
     },
     classes: elementsOf,
-    count(target, images) {
-      if (softTargets) return images;
-      let sum = 0;
-      for (let i = 0; i < target.length; i++)
-        if (target[i] !== ignoreLabel) sum += classWeights?.[target[i]!] ?? 1;
-      return sum;
-    },
+    divisor: () => (softTargets ? byImages : byLabels(ignoreLabel, classWeights)),
     forward(scope, output, target) {
       const classes = elementsOf(output.shape);
       const logits = scope.reshape(output, [classes]);

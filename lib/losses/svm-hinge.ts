@@ -1,7 +1,7 @@
 import { flag, optional, readOptions, real } from '../graph/options.js';
 import { elementsOf } from '../graph/shape.js';
 import { defineOp, type AttributeValues } from '../program/op.js';
-import { ignoreLabel, requireScores } from './class-options.js';
+import { byLabels, ignoreLabel, requireScores } from './class-options.js';
 import type { Loss } from './loss.js';
 
 const kind = 'svmHinge';
@@ -88,6 +88,7 @@ export function svmHinge(options: SvmHingeOptions = {}): Loss {
       return { dtype: 'int32', shape: [] };
     },
     classes: elementsOf,
+    divisor: () => byLabels(read.ignoreLabel),
     forward(scope, output, labels) {
       const logits = scope.reshape(output, [elementsOf(output.shape)]);
       const losses = scope.tensor([], { name: 'losses' });

@@ -5,6 +5,7 @@ import { copy } from './copy.js';
 import { isHalf } from './half.js';
 import type {
   AttributeValues,
+  CompilePlan,
   OpDefinition,
   OperandSpec,
   Operands,
@@ -79,6 +80,8 @@ export class Builder {
   readonly #converted = new Map<Tensor, Tensor>();
   /** The gradients of parameters are added to, not overwritten. */
   accumulates = false;
+  /** The gradient of every loss is multiplied by the loss scale, not only in float16. */
+  scalesLoss = false;
   #storages = 0;
 
   constructor(
@@ -90,9 +93,9 @@ export class Builder {
     this.storageType = storageTypeOf(precision);
   }
 
-  /** Whether gradients are multiplied by the loss scale until the optimizer takes them. */
+  /** Whether gradients are multiplied by the loss scale until the optimizer or the caller takes them. */
   get scaled(): boolean {
-    return this.precision === 'float16';
+    return this.precision === 'float16' || this.scalesLoss;
   }
 
   storage(
@@ -146,9 +149,9 @@ export class Builder {
   }
 
   /** Lets the caller read a tensor after a run; what has 16 bits in the compute type. */
-  output(name: string, t: Tensor): void {
+  output(name: string, t: Tensor, phase: 'forward' | 'backward' = 'forward'): void {
     const dense = coversStorage(t) && t.storage.region === undefined && !isHalf(t.dtype);
-    const tensor = dense ? t : this.#copied(t, name);
+    const tensor = dense ? t : this.#copied(t, name, phase);
     this.outputs.push({ name, tensor, access: 'read' });
   }
 
@@ -188,7 +191,8 @@ export class Builder {
       this.storageType === this.dtype
         ? operands
         : this.#withTypes(op, operands, { ...place, ...(volumes && { volumes }) }, after);
-    const step = makeStep(op, numbers, this.#withWorkspace(op, numbers, typed, place), place);
+    const chosen = op.choose?.(numbers, tensorsOf(typed), this.#plan()) ?? numbers;
+    const step = makeStep(op, chosen, this.#withWorkspace(op, chosen, typed, place), place);
     (place.phase === 'commit' ? this.commits : this.steps).push(step, ...after);
     return step;
   }
@@ -218,6 +222,7 @@ export class Builder {
     context: {
       layer: string;
       mode: 'train' | 'infer';
+      differentiated?: boolean;
       fit: Fit;
       outputShape: Shape;
     },
@@ -259,12 +264,10 @@ export class Builder {
     };
   }
 
-  #copied(t: Tensor, name: string): Tensor {
+  #copied(t: Tensor, name: string, phase: Phase): Tensor {
     const dtype = isHalf(t.dtype) ? this.dtype : t.dtype;
     const y = this.tensor(t.shape, t.batched, { name, dtype, category: 'activations' });
-    this.steps.push(
-      convert(t, { tensor: y, access: 'overwrite' }, { layer: name, phase: 'forward' }),
-    );
+    this.steps.push(convert(t, { tensor: y, access: 'overwrite' }, { layer: name, phase }));
     return y;
   }
 
@@ -392,6 +395,11 @@ export class Builder {
     return { tensor: made, access: 'overwrite' };
   }
 
+  #plan(): CompilePlan {
+    const { device, batch, dtype } = this;
+    return { device, batch, dtype };
+  }
+
   /** Gives the op the workspace that it asks for. */
   #withWorkspace(
     op: OpDefinition,
@@ -402,13 +410,8 @@ export class Builder {
     const spec = op.operands.find((o) => o.name === 'workspace');
     if (spec === undefined || op.workspace === undefined || operands.workspace !== undefined)
       return operands;
-    const tensors: Operands = {};
-    for (const [name, operand] of Object.entries(operands))
-      tensors[name] = operand === undefined || !('access' in operand) ? operand : operand.tensor;
-    const { fixed, perImage } = op.workspace(attributes, tensors, this.dtype, {
-      device: this.device,
-      batch: this.batch,
-    });
+    const tensors = tensorsOf(operands);
+    const { fixed, perImage } = op.workspace(attributes, tensors, this.dtype, this.#plan());
     const bytes = fixed + perImage * this.batch;
     if (bytes === 0 && spec.optional) return operands;
     const storage = this.storage({
@@ -420,6 +423,12 @@ export class Builder {
     });
     return { ...operands, workspace: denseView(storage, [Math.max(1, bytes)], false) };
   }
+}
+
+function tensorsOf(operands: Record<string, Tensor | Target | undefined>): Operands {
+  return Object.fromEntries(
+    Object.entries(operands).map(([name, operand]) => [name, operand && tensorOf(operand)]),
+  );
 }
 
 function tensorOf(operand: Tensor | Target): Tensor {

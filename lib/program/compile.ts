@@ -50,9 +50,12 @@ export interface TrainingOptions extends CompileOptions {
   average?: AverageOptions;
   /**
    * Add to the gradients that are there: a step takes several runs of the ranges forward and backward,
-   * over zeroed gradients, and one of the range update.
+   * over zeroed gradients, and one of the range update. Each of the former changes the running statistics;
+   * whether the losses were finite is for the caller to see.
    */
   accumulate?: boolean;
+  /** Also give the network's output, as the output `logits`. Default false. */
+  logits?: boolean;
   /** What the backward pass makes again rather than finds kept; default `'light'`. */
   recompute?: Recompute;
 }
@@ -112,8 +115,10 @@ function compileChosen(
   const seeds =
     loss === 'external' ? externalSeeds(builder, heads) : lossSeeds(builder, loss, heads, 'train');
 
+  if (options.logits === true) builder.output('logits', output);
   if (options.recompute !== 'none') rectifyLast(builder, builder.outputs);
   builder.accumulates = options.accumulate === true;
+  builder.scalesLoss = builder.accumulates;
   const homes = gradientHomes(builder, isFrozen);
   const finished = differentiate(builder, seeds, homes);
   const names = new Map([...builder.parameters].map(([name, t]) => [t, name]));
@@ -129,11 +134,16 @@ function compileChosen(
   const slots = [...options.optimizer.slots, ...(average ? [averageSlot] : [])];
   const slabs = new Slabs(builder, layout);
   const commits = builder.commits.filter((step) => !writesFrozen(step, builder, isFrozen));
-  checkCommits(builder, commits);
-  const losses = loss === 'external' ? [] : seeds.map(({ tensor }) => tensor);
+  if (builder.accumulates) {
+    // The arena is not that of the last pass when the update runs: it reads slabs alone.
+    builder.steps.push(...commits.map((step) => ({ ...step, phase: 'backward' as const })));
+    if (commits.length > 0) checkState(builder, slabs);
+  } else checkCommits(builder, commits);
+  const losses =
+    loss === 'external' || builder.accumulates ? [] : seeds.map(({ tensor }) => tensor);
   emitUpdate(builder, slabs, options.optimizer, layout, losses);
   if (average !== undefined) emitAverage(builder, slabs, average);
-  builder.steps.push(...commits);
+  if (!builder.accumulates) builder.steps.push(...commits);
   return finish(builder, options, {
     kind: loss === 'external' ? 'external' : 'train',
     layout,
@@ -175,7 +185,7 @@ export function compileInference(network: NetworkDescription, options: Inference
   return finishShared(builder, options, 'infer');
 }
 
-function newBuilder(options: CompileOptions): Builder {
+export function newBuilder(options: CompileOptions): Builder {
   const { batch, precision = 'float32', inputDtype = 'float32', device = 'cpu' } = options;
   if (!Number.isSafeInteger(batch) || batch < 1)
     throw new StriateError('INVALID_ARGUMENT', `the batch is ${batch}`, {
@@ -195,18 +205,19 @@ function requireOneOf(name: string, value: string, allowed: readonly string[]): 
   });
 }
 
-function lowered(
+export function lowered(
   builder: Builder,
   network: NetworkDescription,
   options: CompileOptions,
   mode: 'train' | 'infer',
+  differentiated = mode === 'train',
 ): LoweredNetwork {
   const inputDtype = options.inputDtype ?? builder.dtype;
   const preprocess = options.preprocess ?? defaultPreprocess(inputDtype);
-  return lower(builder, network, { mode, inputDtype, preprocess });
+  return lower(builder, network, { mode, differentiated, inputDtype, preprocess });
 }
 
-function oneOutput(outputs: readonly Tensor[]): Tensor {
+export function oneOutput(outputs: readonly Tensor[]): Tensor {
   const [output] = outputs;
   if (output === undefined || outputs.length > 1)
     throw new StriateError(
@@ -223,7 +234,7 @@ function oneOutput(outputs: readonly Tensor[]): Tensor {
 type Head = LoweredNetwork['auxiliary'][number];
 
 /** The loss of every head, against one target. */
-function lossSeeds(
+export function lossSeeds(
   builder: Builder,
   loss: Loss,
   heads: readonly Head[],
@@ -246,7 +257,7 @@ function lossSeeds(
   });
 }
 
-function externalSeeds(builder: Builder, heads: readonly Head[]): Seed[] {
+export function externalSeeds(builder: Builder, heads: readonly Head[]): Seed[] {
   const { output } = heads[0]!;
   if (heads.length > 1)
     throw new StriateError(
@@ -299,6 +310,14 @@ function checkCommits(builder: Builder, commits: readonly Step[]): void {
       builder.emit(checkFinite, { reserved: 0 }, { gradients, loss }, { layer, phase: 'update' });
     }
   }
+}
+
+/** The running statistics that several passes have moved must be finite. */
+function checkState(builder: Builder, slabs: Slabs): void {
+  const storage = slabs.storage('state');
+  const gradients = denseView(storage, [storage.fixed], false);
+  const place = { layer: 'state', phase: 'update' } as const;
+  builder.emit(checkFinite, { reserved: 0 }, { gradients, loss: undefined }, place);
 }
 
 /** The slabs as storages: what instructions over whole ranges work on. */
@@ -398,7 +417,7 @@ function clipOf(
   return bounds;
 }
 
-function finishShared(
+export function finishShared(
   builder: Builder,
   options: CompileOptions & { layout?: Layout },
   kind: 'evaluate' | 'infer',

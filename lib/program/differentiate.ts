@@ -17,8 +17,8 @@ export type Seed =
   | { form: 'external'; tensor: Tensor; gradient: Tensor };
 
 /**
- * Reverse mode over the tape. Appends the backward steps and returns the trainable parameters that
- * the seeds depend on, in the order in which their gradients are finished.
+ * Reverse mode over the tape. Appends the backward steps and returns those values with a home that the
+ * seeds depend on, in the order in which their gradients are finished.
  *
  * Gradients belong to values (`rootOf`), so a reshape costs nothing. The first contribution to a
  * gradient overwrites, later ones accumulate. Where the gradient of an input *is* that of the output
@@ -27,6 +27,7 @@ export type Seed =
 export function differentiate(
   builder: Builder,
   seeds: readonly Seed[],
+  /** Where the gradients that are asked for go: by parameter, or by a value's root. */
   homes: ReadonlyMap<Tensor, Tensor>,
 ): Tensor[] {
   const forward = [...builder.steps];
@@ -67,7 +68,7 @@ function outputRoots(builder: Builder, step: Step): Tensor[] {
     .map((o) => builder.rootOf(o.tensor));
 }
 
-/** Trainable parameters, and everything computed from one. */
+/** What has a home for its gradient, and everything computed from one. */
 function whoNeedsGradients(
   builder: Builder,
   forward: readonly Step[],
@@ -126,7 +127,9 @@ class Gradients {
   seed(seed: Exclude<Seed, { form: 'statistics' }>): void {
     const root = this.builder.rootOf(seed.tensor);
     if (seed.form === 'external') {
-      this.#pending.set(root, this.#external(root, reshapeView(seed.gradient, root.shape)!));
+      const gradient = this.#external(root, reshapeView(seed.gradient, root.shape)!);
+      if (this.homes.has(root)) this.pass(root, gradient, 'loss');
+      else this.#pending.set(root, gradient);
       return;
     }
     const one = this.#fresh(root);
@@ -241,7 +244,8 @@ class Gradients {
 
   /** Whether no other gradient that is still to be read lies in the same memory. */
   #isExclusive(root: Tensor, held: Tensor): boolean {
-    if (!this.#writable.has(held.storage) && held.storage.region !== 'gradients') return false;
+    const isHome = this.homes.get(root)?.storage === held.storage;
+    if (!isHome && !this.#writable.has(held.storage)) return false;
     for (const [other, tensor] of this.#pending)
       if (other !== root && overlaps(tensor, held)) return false;
     return true;

@@ -34,6 +34,8 @@ export interface NetworkDescription {
 export type InputDType = 'uint8' | 'float32' | 'float64';
 
 export interface LoweredNetwork {
+  /** By node. */
+  readonly values: ReadonlyMap<number, Tensor>;
   readonly outputs: readonly Tensor[];
   /** Empty for inference. */
   readonly auxiliary: readonly { readonly output: Tensor; readonly weight: number }[];
@@ -43,7 +45,12 @@ export interface LoweredNetwork {
 export function lower(
   builder: Builder,
   network: NetworkDescription,
-  options: { mode: 'train' | 'infer'; inputDtype: InputDType; preprocess: Preprocess },
+  options: {
+    mode: 'train' | 'infer';
+    differentiated: boolean;
+    inputDtype: InputDType;
+    preprocess: Preprocess;
+  },
 ): LoweredNetwork {
   for (const { name, spec } of network.parameters()) {
     const region = spec.trainable ? 'parameters' : 'state';
@@ -75,6 +82,7 @@ export function lower(
     const scope = builder.forwardScope({
       layer: node.name,
       mode: options.mode,
+      differentiated: options.differentiated,
       fit: network.fit,
       outputShape: node.shape,
     });
@@ -82,6 +90,7 @@ export function lower(
   }
   const auxiliary = options.mode === 'train' ? (network.auxiliary ?? []) : [];
   return {
+    values,
     outputs: network.outputs.map(valueOf),
     auxiliary: auxiliary.map(({ output, weight }) => ({ output: valueOf(output), weight })),
   };

@@ -31,6 +31,11 @@ export interface WorkspacePlan {
   batch: number;
 }
 
+/** What the compiler knows when it chooses between algorithms. */
+export interface CompilePlan extends WorkspacePlan {
+  dtype: 'float32' | 'float64';
+}
+
 /**
  * One op in TypeScript: the twin of an entry of `native/ops/<family>.h` (a contract test compares the
  * two), with what only the compiler needs: workspace, in-place permissions, and the gradient.
@@ -41,6 +46,8 @@ export interface OpDefinition {
   readonly attributes: Readonly<Record<string, AttributeType>>;
   /** Pairs [out, in] that may be one buffer. */
   readonly inPlace?: readonly (readonly [string, string])[];
+  /** The attributes with what they left open decided: an algorithm. Absent where nothing is open. */
+  choose?(attributes: AttributeValues, operands: Operands, plan: CompilePlan): AttributeValues;
   /** Bytes of the operand `workspace`, where the op has one. */
   workspace?(
     attributes: AttributeValues,

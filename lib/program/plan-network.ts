@@ -13,23 +13,37 @@ export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   freeze?: readonly RegExp[];
   /** Of a CPU device: what its threads need for themselves counts too. Default: it does not. */
   threads?: number;
+  /** Images that pass at once in training; default `batch`. */
+  microBatch?: number;
   /** Of training: what is made again; default `'light'`. */
   recompute?: Recompute;
 }
 
 /** What a network's memory will be, without a device. */
 export function planNetwork(network: NetworkDescription, options: PlanOptions): Plan {
-  const { optimizer, loss, freeze, recompute, threads, precision = 'float32', ...rest } = options;
+  const {
+    optimizer,
+    loss,
+    freeze,
+    microBatch,
+    recompute,
+    threads,
+    precision = 'float32',
+    ...rest
+  } = options;
   const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
-  const program =
-    optimizer !== undefined && loss !== undefined
-      ? compileTraining(network, {
-          ...common,
-          optimizer,
-          loss,
-          ...(freeze && { freeze }),
-          ...(recompute && { recompute }),
-        })
-      : compileInference(network, common);
-  return new Plan(program, common.device === 'cpu' && threads !== undefined ? { threads } : {});
+  const counted = common.device === 'cpu' && threads !== undefined ? { threads } : {};
+  if (optimizer === undefined || loss === undefined)
+    return new Plan(compileInference(network, common), counted);
+  const training = {
+    ...common,
+    optimizer,
+    loss,
+    ...(freeze && { freeze }),
+    ...(recompute && { recompute }),
+  };
+  if (microBatch === undefined || microBatch >= options.batch)
+    return new Plan(compileTraining(network, training), counted);
+  const part = compileTraining(network, { ...training, batch: microBatch, accumulate: true });
+  return new Plan(part, { batch: options.batch, ...counted });
 }

@@ -39,12 +39,14 @@ export interface PlanPeak {
 
 /**
  * Where a program's memory goes, to the byte; known without a device. `totalBytes` is what a device
- * allocates for the program: slabs, constants, the arena, two staging slots of the input, and what the
- * device's threads need for themselves.
+ * allocates for the program: slabs, constants, the arena, and two staging slots of the input.
  */
 export class Plan {
   readonly kind: Program['kind'];
+  /** Images a step. */
   readonly batch: number;
+  /** Images that pass at once; fewer than `batch` where gradients add up. */
+  readonly microBatch: number;
   readonly totalBytes: number;
   /**
    * Bytes by purpose: of the arena, what is alive at the peak. With `arena.unused` they add up to
@@ -63,12 +65,19 @@ export class Plan {
   readonly peak: PlanPeak;
   readonly #program: Program;
 
-  /** `threads`: of a CPU device that is to be counted too; left out, the program alone is. */
-  constructor(program: Program, { threads = 0 }: { threads?: number } = {}) {
+  /**
+   * `batch`: images a step, where several runs make one. `threads`: of a CPU device that is to be counted
+   * too; left out, the program alone is.
+   */
+  constructor(
+    program: Program,
+    { batch = program.batch, threads = 0 }: { batch?: number; threads?: number } = {},
+  ) {
     this.#program = program;
     const scratch = threads * scratchBytes;
     this.kind = program.kind;
-    this.batch = program.batch;
+    this.batch = batch;
+    this.microBatch = program.batch;
     this.totalBytes = totalOf(program.bytes) + scratch;
     const transient = program.buffers.filter((b) => b.region === 'arena');
     const { bytes: lowerBound, instruction } = peakOf(transient);
@@ -93,7 +102,7 @@ export class Plan {
     };
   }
 
-  /** Bytes that the program would take at another batch. */
+  /** Bytes that the program would take with another number of images at once. */
   bytesFor(batch: number): number {
     const { buffers, bytes } = this.#program;
     const sized = buffers.map((b): Block & { region: ProgramBuffer['region'] } => ({
@@ -110,7 +119,8 @@ export class Plan {
   }
 
   /**
-   * The largest batch that fits into so much device memory; 0 when not even one image does.
+   * The most images that may pass at once in so much device memory: the largest batch, or micro-batch. 0
+   * when not even one image fits.
    *
    * @param memory Bytes, or a text: `'24GB'` (10^9 bytes each), `'24GiB'` (2^30), `'800MB'`.
    */
@@ -133,8 +143,8 @@ export class Plan {
   }
 
   toJSON(): object {
-    const { kind, batch, totalBytes, categories, arena, layers, peak } = this;
-    return { kind, batch, totalBytes, categories, arena, layers, peak };
+    const { kind, batch, microBatch, totalBytes, categories, arena, layers, peak } = this;
+    return { kind, batch, microBatch, totalBytes, categories, arena, layers, peak };
   }
 }
 

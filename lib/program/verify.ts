@@ -5,6 +5,7 @@ import { findOp } from './op.js';
 import {
   bytesOf,
   type DType,
+  type Phase,
   type Program,
   type ProgramBuffer,
   type ProgramInstruction,
@@ -302,6 +303,12 @@ const writable: Record<ProgramInstruction['phase'], readonly Region[]> = {
   commit: ['state'],
 };
 
+/** Passes that accumulate move the running statistics too. */
+function mayWrite(program: Program, phase: Phase, region: Region): boolean {
+  if (phase === 'backward' && region === 'state') return program.accumulates === true;
+  return writable[phase].includes(region);
+}
+
 function checkRegions(
   program: Program,
   instruction: ProgramInstruction,
@@ -309,7 +316,7 @@ function checkRegions(
   faults: Fault[],
 ): void {
   for (const { operand, buffer } of operandsOf(program, instruction))
-    if (operand.access !== 'read' && !writable[instruction.phase].includes(buffer.region))
+    if (operand.access !== 'read' && !mayWrite(program, instruction.phase, buffer.region))
       faults.push({
         kind: 'region',
         instruction: i,

@@ -17,7 +17,7 @@ export interface PlanFit {
   /** Bytes of the device that the plan may take. */
   memory: number;
   fits: boolean;
-  /** 0: not even one image. */
+  /** With micro-batches the largest of these; 0: not even one image. */
   largestBatch: number;
   /** What would make room, most bytes first. */
   changes: PlanChange[];
@@ -58,7 +58,7 @@ const mostBuffers = 6;
 export function printPlan(model: string, plan: Plan, fit: PlanFit | undefined): string {
   const what = plan.kind === 'infer' ? 'inference with' : 'training with';
   const lines = [
-    `${model}: ${what} a batch of ${plan.batch} takes ${exact(plan.totalBytes)}`,
+    `${model}: ${what} a batch of ${plan.batch}${inParts(plan)} takes ${exact(plan.totalBytes)}`,
     '',
     categoryTable(plan),
     '',
@@ -73,6 +73,10 @@ export function printPlan(model: string, plan: Plan, fit: PlanFit | undefined): 
     ...more(plan.peak.buffers.length - mostBuffers, 'buffers'),
   ];
   return (fit === undefined ? lines : [...lines, '', ...fitLines(plan, fit)]).join('\n');
+}
+
+function inParts({ batch, microBatch }: Plan): string {
+  return microBatch < batch ? `, ${microBatch} images at once,` : '';
 }
 
 function exact(bytes: number): string {
@@ -134,7 +138,7 @@ function fitLines(plan: Plan, { memory, fits, largestBatch, changes }: PlanFit):
   const largest =
     largestBatch === 0
       ? 'Not even a batch of one image fits.'
-      : `The largest batch that fits: ${largestBatch}.`;
+      : `The largest ${plan.microBatch < plan.batch ? 'micro-batch' : 'batch'} that fits: ${largestBatch}.`;
   return [
     `${verdict} ${largest}`,
     ...changes.map(

@@ -3,7 +3,7 @@ import { StriateError } from '../errors.js';
 import '../layers/index.js';
 import '../losses/index.js';
 import { isHalf } from '../program/half.js';
-import { listOps, type EagerForm, type OpDefinition, type TargetDevice } from '../program/op.js';
+import { listOps, type EagerForm, type OpDefinition } from '../program/op.js';
 import { bytesOf, type Access, type DType } from '../program/program.js';
 import type { Tensor as Planned } from '../program/tensor.js';
 import type { Device } from './device.js';
@@ -41,8 +41,8 @@ async function call(
 ): Promise<Tensor | Record<string, Tensor>> {
   const { inputs, options, control } = readArguments(device, definition, given);
   const shapes: Shapes = Object.fromEntries([...inputs].map(([name, x]) => [name, x.shape]));
-  const attributes = definition.eager.attributes(shapes, options);
-  const planned = definition.eager.outputs(shapes, attributes, options);
+  const wanted = definition.eager.attributes(shapes, options);
+  const planned = definition.eager.outputs(shapes, wanted, options);
   const compute = [...inputs.values()].some((x) => x.dtype === 'float64') ? 'float64' : 'float32';
   const storage = [...inputs.values()].find((x) => isHalf(x.dtype))?.dtype ?? compute;
   const typeOf = (name: string): DType =>
@@ -65,13 +65,13 @@ async function call(
     const outputs = new Map<string, Tensor>();
     for (const [name, { shape, dtype = typeOf(name) }] of Object.entries(planned))
       outputs.set(name, allocate(shape, dtype, name));
-    const bytes = workspaceBytes(
-      definition,
-      attributes,
-      new Map([...inputs, ...outputs]),
-      compute,
-      device.target,
-    );
+    const tensors = [...inputs, ...outputs].map(([name, t]) => [name, plannedOf(name, t)] as const);
+    const operandTensors = Object.fromEntries(tensors);
+    const batch = tensors[0]?.[1].shape[0] ?? 1;
+    const plan = { device: device.target, batch, dtype: compute } as const;
+    const attributes = definition.choose?.(wanted, operandTensors, plan) ?? wanted;
+    const need = definition.workspace?.(attributes, operandTensors, compute, plan);
+    const bytes = need === undefined ? 0 : need.fixed + need.perImage * batch;
     if (bytes > 0) workspace = allocate([bytes], 'uint8', 'workspace');
     const operands = definition.operands.map(({ name, role }): NativeOperand | null => {
       if (role === 'in') return operandOf(inputs.get(name), 'read');
@@ -155,22 +155,6 @@ function isControlField(name: string): name is keyof NativeControl {
 
 function isOptions(value: unknown): value is Options {
   return typeof value === 'object' && value !== null && !(value instanceof Tensor);
-}
-
-/** Bytes of the op's workspace: the compiler's own rule, asked for tensors without a batch axis. */
-function workspaceBytes(
-  definition: OpDefinition,
-  attributes: ReturnType<EagerForm['attributes']>,
-  tensors: ReadonlyMap<string, Tensor>,
-  dtype: 'float32' | 'float64',
-  target: TargetDevice,
-): number {
-  if (definition.workspace === undefined) return 0;
-  const planned = Object.fromEntries([...tensors].map(([name, t]) => [name, plannedOf(name, t)]));
-  const batch = [...tensors.values()][0]?.shape[0] ?? 1;
-  const plan = { device: target, batch };
-  const { fixed, perImage } = definition.workspace(attributes, planned, dtype, plan);
-  return fixed + perImage * batch;
 }
 
 function plannedOf(name: string, { shape, dtype, size }: Tensor): Planned {

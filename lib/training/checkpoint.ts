@@ -9,6 +9,8 @@ import type { Json } from '../graph/layer.js';
 import { precisions, type Precision } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
 import { isSavedLossScale, type SavedLossScale } from './loss-scale.js';
+import type { RunState } from './run-state.js';
+import type { TrainerParts } from './setup.js';
 import { slotPrefix, Weights } from './weights.js';
 
 /** Where the next batch comes from; together with the seed it is the whole state of the data. */
@@ -49,6 +51,29 @@ export interface Checkpoint {
 }
 
 const metadataKey = 'striate';
+
+/** The header of a trainer's checkpoint. */
+export function headerOf(
+  { network, settings, seed, lossScale }: TrainerParts,
+  state: RunState,
+): CheckpointHeader {
+  const { loss, optimizer, precision, preprocess } = settings;
+  return {
+    format: 1,
+    network: network.toJSON(),
+    step: state.steps,
+    epoch: state.position.epoch,
+    seed,
+    precision,
+    lossScale: lossScale?.toJSON() ?? null,
+    schedule: optimizer.learningRate.toJSON(),
+    loss: loss === 'external' ? loss : loss.toJSON(),
+    optimizer: optimizer.toJSON(),
+    data: state.data,
+    preprocess: preprocess ?? null,
+    classes: state.classes ?? null,
+  };
+}
 
 /** Writes a checkpoint; the file appears whole or not at all. */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {

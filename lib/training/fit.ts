@@ -1,9 +1,14 @@
-import { BatchReader, type Batch, type DataPosition } from '../data/batches.js';
-import { checkDataset, sampleArrays, type Dataset } from '../data/dataset.js';
+import type { Batch, DataPosition } from '../data/batches.js';
+import { checkDataset, type Dataset } from '../data/dataset.js';
 import { CancelledError, StriateError } from '../errors.js';
 import { checkNames } from '../graph/options.js';
-import { MetricSums, type Metrics, type StepSums } from './metrics.js';
-import { openProgress, type Progress, type ProgressState } from './progress.js';
+import { dataAdvice } from './data-advice.js';
+import { Feed } from './feed.js';
+import { needsOutputs, type EvaluateOptions } from './evaluate.js';
+import { MetricSums, type Metrics } from './metrics.js';
+import type { MetricFunctions } from './own-metrics.js';
+import { openProgress, ownFigures, type Progress, type ProgressState } from './progress.js';
+import type { StepOutcome } from './step.js';
 
 export interface FitOptions {
   /**
@@ -19,7 +24,17 @@ export interface FitOptions {
   shuffle?: boolean;
   /** Leave out a last batch that is smaller. Default false. */
   dropLast?: boolean;
+  /**
+   * Batches that are read while a step runs, each in the memory of a batch. Default 1, or 2 for images that
+   * are decoded, so that no worker is idle at a batch's end.
+   */
+  prefetch?: number;
   signal?: AbortSignal;
+  /**
+   * Metrics of your own by name: each is called with the outputs and targets of every batch, of the
+   * validation too. `train.own` and `validation.own` of an epoch hold what they gave.
+   */
+  metrics?: MetricFunctions;
   /** Shows a progress line on standard error. Default false. */
   progress?: boolean;
 }
@@ -34,6 +49,8 @@ export interface Epoch {
   imagesPerSecond: number;
   /** Seconds in which a step waited for its data. */
   dataWait: number;
+  /** What may help, when the data took a good part of the time. */
+  advice?: string;
   /** Of the last step. */
   learningRate: number;
   /** Measured while the parameters changed; after a resume only the epoch's rest. */
@@ -56,15 +73,16 @@ export interface Learner {
   /** Epochs and steps at which the current count began. */
   readonly began: { epoch: number; step: number };
   readonly classCount: number | undefined;
-  claim(owner: object): void;
+  /** `outputs`: steps give what own metrics need. */
+  claim(owner: object, outputs: boolean): void;
   release(owner: object, finished: boolean): void;
   /** Checks a batch and copies it into a staging slot. */
   stage(slot: 0 | 1, batch: Batch): void;
   /** One step over a staged batch; the position moves behind it. */
-  runStaged(slot: 0 | 1, batch: Batch): Promise<StepSums & { learningRate: number }>;
+  runStaged(slot: 0 | 1, batch: Batch): Promise<StepOutcome>;
   checkSet(set: Dataset, shuffle: boolean): void;
   noteEpochEnd(epoch: number): void;
-  evaluate(set: Dataset, options?: { signal?: AbortSignal }): Promise<Metrics>;
+  evaluate(set: Dataset, options?: EvaluateOptions): Promise<Metrics>;
 }
 
 /**
@@ -111,7 +129,7 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
 
   private async *run(): AsyncGenerator<Epoch, void> {
     const { learner, set, options } = this;
-    learner.claim(this);
+    learner.claim(this, needsOutputs(options.metrics));
     let finished = false;
     let progress: Progress | undefined;
     let feed: Feed | undefined;
@@ -146,7 +164,7 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
   ): Promise<Epoch> {
     const { learner, options } = this;
     const { epoch, sample } = feed.current as Batch;
-    const sums = new MetricSums(learner.classCount);
+    const sums = new MetricSums(learner.classCount, options.metrics);
     const done = feed.stepsPerEpoch === undefined ? 0 : Math.floor(sample / learner.batch);
     const state: ProgressState = {
       epoch,
@@ -166,7 +184,7 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
       feed.prepare();
       const step = await settled(running);
       learningRate = step.learningRate;
-      sums.add(step);
+      sums.add(step, step.measured);
       throwIfAborted(options.signal);
       const ready = performance.now();
       await feed.advance();
@@ -191,80 +209,21 @@ export class Fit implements AsyncIterable<Epoch>, PromiseLike<History> {
       learningRate,
       train: sums.metrics,
     };
+    const advice = dataAdvice(this.set, state.dataWait / state.seconds);
+    if (advice !== undefined) result.advice = advice;
     if (options.validation && !this.stopped)
-      result.validation = await learner.evaluate(
-        options.validation,
-        options.signal === undefined ? {} : { signal: options.signal },
-      );
-    progress?.finish(state, result.validation ? noteOf(result.validation) : '');
+      result.validation = await learner.evaluate(options.validation, {
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+      });
+    const note = result.validation ? noteOf(result.validation) : '';
+    progress?.finish(state, advice === undefined ? note : `${note}\n  ${advice}`);
     return result;
   }
 
   private reachedMaxSteps(): boolean {
     const { maxSteps } = this.options;
     return maxSteps !== undefined && this.learner.steps - this.learner.began.step >= maxSteps;
-  }
-}
-
-/** The data's side of a fit: while a step uses one slot, the next batch is read and staged into the other. */
-class Feed {
-  /** The batch that stands in `slot`; undefined at the end of the data. */
-  current: Batch | undefined;
-  slot: 0 | 1 = 1;
-  private readonly reader: BatchReader;
-  private coming: Promise<Batch | undefined> | undefined;
-
-  constructor(
-    private readonly learner: Learner,
-    set: Dataset,
-    options: FitOptions,
-    epochs: number,
-  ) {
-    this.reader = new BatchReader(
-      set,
-      {
-        batch: learner.batch,
-        seed: learner.seed,
-        epochs,
-        start: learner.position,
-        shuffle: options.shuffle ?? !set.sequential,
-        dropLast: options.dropLast ?? false,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      },
-      sampleArrays(set, learner.batch),
-    );
-  }
-
-  get stepsPerEpoch(): number | undefined {
-    return this.reader.stepsPerEpoch;
-  }
-
-  /** Begins to read and stage the next batch. */
-  prepare(): void {
-    this.coming = this.fetch(this.slot === 0 ? 1 : 0);
-    // Its failure is reported by `advance`, after the step that runs meanwhile.
-    this.coming.catch(() => undefined);
-  }
-
-  /** Waits for the next batch; it becomes the current one. */
-  async advance(): Promise<void> {
-    if (!this.coming) this.prepare();
-    this.current = await this.coming;
-    this.coming = undefined;
-    this.slot = this.slot === 0 ? 1 : 0;
-  }
-
-  async close(): Promise<void> {
-    await this.reader.close();
-    await this.coming?.catch(() => undefined);
-  }
-
-  private async fetch(slot: 0 | 1): Promise<Batch | undefined> {
-    const batch = await this.reader.read();
-    if (batch) this.learner.stage(slot, batch);
-    // One turn of the event loop a step, so that a fit never starves timers and sockets.
-    await new Promise((resolve) => setImmediate(resolve));
-    return batch;
   }
 }
 
@@ -282,7 +241,8 @@ function throwIfAborted(signal: AbortSignal | undefined): void {
     });
 }
 
-const optionNames = 'epochs maxSteps validation shuffle dropLast signal progress'.split(' ');
+const optionNames =
+  'epochs maxSteps validation shuffle dropLast prefetch signal metrics progress'.split(' ');
 
 function checkOptions(options: FitOptions): void {
   checkNames('fit', optionNames, options);
@@ -303,7 +263,8 @@ function bestOf(epochs: readonly Epoch[]): Epoch | undefined {
   );
 }
 
-function noteOf({ loss, accuracy }: Metrics): string {
-  const note = `  validation loss ${loss.toFixed(4)}`;
-  return Number.isNaN(accuracy) ? note : `${note}  accuracy ${(100 * accuracy).toFixed(2)} %`;
+function noteOf({ loss, accuracy, own }: Metrics): string {
+  const figures = [`  validation loss ${loss.toFixed(4)}`];
+  if (!Number.isNaN(accuracy)) figures.push(`accuracy ${(100 * accuracy).toFixed(2)} %`);
+  return [...figures, ...ownFigures(own)].join('  ');
 }

@@ -1,3 +1,5 @@
+import { OwnMetrics, type MeasuredBatch, type MetricFunctions } from './own-metrics.js';
+
 /** What a pass over data measured. Accuracies are fractions. */
 export interface Metrics {
   /** Mean loss a sample that counts. */
@@ -8,6 +10,8 @@ export interface Metrics {
   top5?: number;
   /** Samples that count. */
   count: number;
+  /** What the caller's own metrics gave, by name; only where there are some. */
+  own?: Readonly<Record<string, number>>;
 }
 
 /** What one step measured: sums, so that steps of different sizes add up. */
@@ -24,10 +28,19 @@ export interface StepSums {
 export class MetricSums {
   private sums: StepSums = { loss: 0, weight: 0, count: 0, top1: 0, top5: 0 };
 
-  /** `classes`: undefined for losses that do not classify. */
-  constructor(private readonly classes: number | undefined) {}
+  readonly #own: OwnMetrics;
 
-  add(step: StepSums): void {
+  /** `classes`: undefined for losses that do not classify. */
+  constructor(
+    private readonly classes: number | undefined,
+    metrics?: MetricFunctions,
+  ) {
+    this.#own = new OwnMetrics(metrics);
+  }
+
+  /** `batch`: for the caller's own metrics, where there are some. */
+  add(step: StepSums, batch?: MeasuredBatch): void {
+    if (batch !== undefined) this.#own.add(batch);
     this.sums.loss += step.loss;
     this.sums.weight += step.weight;
     this.sums.count += step.count;
@@ -42,6 +55,7 @@ export class MetricSums {
       accuracy: this.classes === undefined ? NaN : top1 / count,
       ...(this.classes !== undefined && this.classes > 5 ? { top5: top5 / count } : {}),
       count,
+      ...(this.#own.any ? { own: this.#own.means } : {}),
     };
   }
 }

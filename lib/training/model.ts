@@ -8,7 +8,6 @@ import type { Loss } from '../losses/loss.js';
 import { averageSlot } from '../optimizers/average.js';
 import { compileInference } from '../program/compile.js';
 import type { Preprocess } from '../program/preprocess.js';
-import type { Dataset } from '../data/dataset.js';
 import {
   computeTypeOf,
   requirePrecision,
@@ -17,24 +16,16 @@ import {
   type Precision,
 } from '../program/precision.js';
 import type { Device, DeviceName } from '../runtime/device.js';
-import { noAverage } from './averaged.js';
+import { noAverage } from './averages.js';
 import { readCheckpoint } from './checkpoint.js';
-import {
-  topClasses,
-  type Classification,
-  type ClassifyOptions,
-  type Prediction,
-} from './classify.js';
-import { checkFits, evaluateSet } from './evaluate.js';
-import type { Images } from './images.js';
+import { DeviceNetwork } from './device-network.js';
+import { Inference } from './inference.js';
 import { initialValues } from './initial.js';
-import type { Metrics } from './metrics.js';
-import { Mutex } from './mutex.js';
-import { Predictor } from './predictor.js';
+import { Lifetime } from './lifetime.js';
 import { compileSettings, likelyType, Programs, type ProgramSettings } from './programs.js';
-import { deviceFor, endsOf } from './setup.js';
+import { endsOf } from './ends.js';
+import { deviceFor } from './setup.js';
 import { Slabs } from './slabs.js';
-import { TargetRules } from './targets.js';
 import type { HostTensor } from './weights.js';
 
 export type { Classification, ClassifyOptions, Prediction } from './classify.js';
@@ -51,6 +42,8 @@ export interface LoadOptions {
    * bits on a card, where parameters are float32 all the same, serves on a processor.
    */
   precision?: Precision;
+  /** What `evaluate` and `gradients` measure by; default: the loss that the checkpoint was trained with. */
+  loss?: Loss;
   /** The moving average of the parameters instead of the last ones. Default false. */
   averaged?: boolean;
 }
@@ -65,7 +58,6 @@ export interface ModelSource extends NetworkWithWeights {
   classes?: readonly string[];
 }
 
-/**
 /**
  * A network with the parameters of a checkpoint, or with weights that are at hand, for inference: without
  * the branches of auxiliary outputs.
@@ -106,7 +98,7 @@ export async function load(
       programs: new Programs(device, network, slabs, layout),
       slabs,
       ownsDevice,
-      loss: header.loss,
+      loss: options.loss ?? header.loss,
     });
   } catch (error) {
     slabs?.dispose();
@@ -141,6 +133,10 @@ async function contentsOf(source: string | ModelSource, averaged: boolean): Prom
   return { network, weights, precision, ...rest, seed: 0, loss: 'external' };
 }
 
+function isLoss(loss: Loss | Json): loss is Loss {
+  return typeof (loss as Partial<Loss> | null)?.forward === 'function';
+}
+
 /** The weights without those of auxiliary branches. */
 function forInference(
   trained: Network,
@@ -154,28 +150,24 @@ function forInference(
 }
 
 /** A network on a device for inference only; concurrent calls queue. Made by `load()`. */
-export class Model implements AsyncDisposable {
-  readonly #predictor: Predictor;
-  readonly #evaluating = new Mutex();
-  readonly #input: Shape;
-  readonly #output: Shape;
-  #closing: Promise<void> | undefined;
+export class Model extends DeviceNetwork<object> implements AsyncDisposable {
+  readonly #lifetime = new Lifetime('model', 'Load it again.');
+  readonly #inference: Inference;
 
   constructor(
     readonly network: Network,
     readonly device: Device,
-    /** Names of the classes, where they are known. */
     readonly classes: readonly string[] | undefined,
     private readonly settings: ProgramSettings,
-    private readonly held: { programs: Programs; slabs: Slabs; ownsDevice: boolean; loss: Json },
+    private readonly held: {
+      programs: Programs;
+      slabs: Slabs;
+      ownsDevice: boolean;
+      loss: Loss | Json;
+    },
   ) {
-    const { input, output } = endsOf(network);
-    this.#input = input;
-    this.#output = output;
-    const dtype = computeTypeOf(settings.precision);
-    this.#predictor = new Predictor(settings.batch, input, output, dtype, (type) =>
-      held.programs.inference(settings, type),
-    );
+    super();
+    this.#inference = new Inference(network, held.programs, settings, this.#lifetime);
   }
 
   get precision(): Precision {
@@ -184,58 +176,38 @@ export class Model implements AsyncDisposable {
 
   /** `[height, width, channels]` of the images that it takes. */
   get inputShape(): Shape {
-    return this.#input;
+    return endsOf(this.network).input;
   }
 
   /**
-   * The network's raw outputs `[n, ...]` for any number of images `[n, height, width, channels]`.
-   * @throws StriateError `INVALID_ARGUMENT` for an array of the wrong type or length.
+   * What it measures by.
+   * @throws StriateError `INVALID_ARGUMENT` where the checkpoint’s was a function or external.
    */
-  async predict(x: Images): Promise<Prediction> {
-    this.#checkOpen();
-    return this.#predictor.predict(x);
-  }
-
-  /** Softmax over the outputs, the best classes first, for each image. */
-  async classify(x: Images, options: ClassifyOptions = {}): Promise<Classification[][]> {
-    return topClasses(await this.predict(x), this.classes, options.top ?? 1);
-  }
-
-  /**
-   * Loss and accuracy over a whole set, by the loss that the network was trained with.
-   * @throws StriateError `INVALID_ARGUMENT` when that loss was a function or external.
-   */
-  async evaluate(set: Dataset, options: { signal?: AbortSignal } = {}): Promise<Metrics> {
-    this.#checkOpen();
-    const loss: Loss = lossFromJSON(this.held.loss);
-    const rules = new TargetRules(loss, this.#output, computeTypeOf(this.settings.precision));
-    checkFits(set, this.#input, rules);
-    return this.#evaluating.run(async () => {
-      this.#checkOpen();
-      const executable = this.held.programs.evaluation(this.settings, loss, set.dtype);
-      return evaluateSet(executable, set, rules, options.signal);
-    });
+  get loss(): Loss {
+    const { loss } = this.held;
+    return isLoss(loss) ? loss : lossFromJSON(loss);
   }
 
   /** Waits for the calls under way and frees everything. Twice is harmless. */
   close(): Promise<void> {
-    this.#closing ??= this.#closeNow();
-    return this.#closing;
+    return this.#lifetime.close(async () => {
+      await this.#inference.idle();
+      this.held.programs.dispose();
+      this.held.slabs.dispose();
+      if (this.held.ownsDevice) await this.device.close();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #checkOpen(): void {
-    if (this.#closing)
-      throw new StriateError('DISPOSED', 'the model is closed', { remedy: 'Load it again.' });
+  protected use<T>(_options: object, task: (inference: Inference) => Promise<T>): Promise<T> {
+    this.#lifetime.checkOpen();
+    return task(this.#inference);
   }
 
-  async #closeNow(): Promise<void> {
-    await Promise.all([this.#predictor.idle(), this.#evaluating.run(() => undefined)]);
-    this.held.programs.dispose();
-    this.held.slabs.dispose();
-    if (this.held.ownsDevice) await this.device.close();
+  protected lossFor(): Loss {
+    return this.loss;
   }
 }

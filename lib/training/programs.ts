@@ -10,6 +10,7 @@ import {
   compileTraining,
   type CompileOptions,
 } from '../program/compile.js';
+import { compileReading, type ReadingOptions } from '../program/compile-reading.js';
 import type { TargetDevice } from '../program/op.js';
 import type { Precision } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
@@ -59,6 +60,7 @@ export function trainingProgram(
   network: Network,
   settings: TrainingSettings,
   inputDtype: ImageType,
+  logits = false,
 ): Program {
   const { loss, optimizer, freeze, average, accumulated, recompute } = settings;
   return compileTraining(network, {
@@ -69,8 +71,12 @@ export function trainingProgram(
     recompute,
     ...(average && { average }),
     accumulate: accumulated !== undefined,
+    logits,
   });
 }
+
+/** Sets of layers whose programs are kept. */
+const mostReadings = 8;
 
 type Kind = 'train' | 'evaluate' | 'infer';
 type Compile = (inputDtype: ImageType) => Program;
@@ -86,7 +92,9 @@ export function likelyType(input: Shape): ImageType {
 
 /** Programs on a device over the same slabs, compiled when first asked for; one for each image type. */
 export class Programs {
-  readonly #made = new Map<string, Executable>();
+  readonly #lasting = new Map<string, Executable>();
+  /** Those that read layers, the one used last at the end. */
+  readonly #readings = new Map<string, Executable>();
   #arena: NativeBuffer | undefined;
 
   constructor(
@@ -96,17 +104,55 @@ export class Programs {
     private readonly layout: Program,
   ) {}
 
-  training(settings: TrainingSettings, type: ImageType): Executable {
-    return this.#get('train', type, (inputDtype) =>
-      trainingProgram(this.network, settings, inputDtype),
+  /** `logits`: the network's output is an output too. */
+  training(settings: TrainingSettings, type: ImageType, logits = false): Executable {
+    return this.#get(
+      'train',
+      type,
+      (inputDtype) => trainingProgram(this.network, settings, inputDtype, logits),
+      logits ? 'logits' : '',
     );
   }
 
-  evaluation(settings: ProgramSettings, loss: Loss, type: ImageType): Executable {
+  /** `logits`: the network's output is an output too. */
+  evaluation(settings: ProgramSettings, loss: Loss, type: ImageType, logits: boolean): Executable {
     const { network, layout } = this;
-    return this.#get('evaluate', type, (inputDtype) =>
-      compileEvaluation(network, { ...compileSettings(settings, inputDtype), loss, layout }),
+    return this.#get(
+      'evaluate',
+      type,
+      (inputDtype) =>
+        compileEvaluation(network, {
+          ...compileSettings(settings, inputDtype),
+          ...{ loss, layout, logits },
+        }),
+      logits ? 'logits' : '',
     );
+  }
+
+  /** Values within the network, and gradients by them; the programs used last are kept. */
+  reading(
+    settings: ProgramSettings,
+    type: ImageType,
+    wanted: Pick<ReadingOptions, 'values' | 'gradients'>,
+  ): Executable {
+    const { network, layout } = this;
+    const { values = [], gradients } = wanted;
+    const of = gradients && (gradients.of === 'external' ? 'score' : 'loss');
+    const key = `read ${type} ${values.join()} ${of ?? ''} ${gradients?.by.join() ?? ''}`;
+    const known = this.#readings.get(key);
+    this.#readings.delete(key);
+    const executable =
+      known ??
+      this.#made(
+        compileReading(network, { ...compileSettings(settings, type), layout, ...wanted }),
+      );
+    this.#readings.set(key, executable);
+    const [oldest] = this.#readings.keys();
+    if (this.#readings.size > mostReadings && oldest !== undefined) {
+      this.#readings.get(oldest)!.dispose();
+      this.#readings.delete(oldest);
+    }
+    return executable;
   }
 
   inference(settings: ProgramSettings, type: ImageType): Executable {
@@ -120,31 +166,36 @@ export class Programs {
   get allocated(): Partial<Record<Region, number>> {
     const sums: Partial<Record<Region, number>> = {};
     const shared = this.#arena === undefined ? {} : { arena: this.#arena.byteLength };
-    for (const part of [shared, ...[...this.#made.values()].map((made) => made.allocated)])
+    const made = [...this.#lasting.values(), ...this.#readings.values()];
+    for (const part of [shared, ...made.map(({ allocated }) => allocated)])
       for (const [region, bytes] of Object.entries(part) as [Region, number][])
         sums[region] = (sums[region] ?? 0) + bytes;
     return sums;
   }
 
   dispose(): void {
-    for (const executable of this.#made.values()) executable.dispose();
-    this.#made.clear();
+    for (const made of [this.#lasting, this.#readings]) {
+      for (const executable of made.values()) executable.dispose();
+      made.clear();
+    }
     this.#arena?.dispose();
   }
 
-  #get(kind: Kind, type: ImageType, compile: Compile): Executable {
-    const key = `${kind} ${type}`;
-    const known = this.#made.get(key);
+  /** `more`: what the program gives besides. */
+  #get(kind: Kind, type: ImageType, compile: Compile, more = ''): Executable {
+    const key = `${kind} ${type} ${more}`;
+    const known = this.#lasting.get(key);
     if (known) return known;
     const [images] = this.layout.inputs;
-    const isLayout = kindOf(this.layout) === kind && images?.dtype === type;
-    const program = isLayout ? this.layout : compile(type);
-    const executable = new Executable(this.device, program, {
-      ...this.slabs.buffers,
-      ...this.#sharedArena(program),
-    });
-    this.#made.set(key, executable);
+    const isLayout = kindOf(this.layout) === kind && images?.dtype === type && more === '';
+    const executable = this.#made(isLayout ? this.layout : compile(type));
+    this.#lasting.set(key, executable);
     return executable;
+  }
+
+  #made(program: Program): Executable {
+    const memory = { ...this.slabs.buffers, ...this.#sharedArena(program) };
+    return new Executable(this.device, program, memory);
   }
 
   /**

@@ -109,17 +109,23 @@ function title({ epoch, epochs }: ProgressState): string {
 
 function figures(state: ProgressState, underWay = true): string {
   const { samples, seconds, dataWait, sums, step, steps } = state;
-  const { loss, accuracy } = sums.metrics;
+  const { loss, accuracy, own } = sums.metrics;
   const parts = [
     `${Math.round(samples / Math.max(seconds, 1e-9))} images/s`,
     `loss ${loss.toFixed(4)}`,
   ];
   if (!Number.isNaN(accuracy)) parts.push(`accuracy ${(100 * accuracy).toFixed(2)} %`);
+  parts.push(...ownFigures(own));
   parts.push(`data wait ${((100 * dataWait) / Math.max(seconds, 1e-9)).toFixed(0)} %`);
   if (underWay && steps !== undefined && step > 0)
     parts.push(`${duration((seconds / step) * (steps - step))} left`);
   if (!underWay) parts.push(duration(seconds));
   return parts.join('  ');
+}
+
+/** `name 0.1234` of each of the caller's own metrics. */
+export function ownFigures(own: Readonly<Record<string, number>> = {}): string[] {
+  return Object.entries(own).map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`);
 }
 
 function duration(seconds: number): string {

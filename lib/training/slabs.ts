@@ -96,6 +96,17 @@ export class Slabs {
     return slots;
   }
 
+  /** The bytes of all running statistics, for `writeState`. */
+  async readState(): Promise<ArrayBuffer> {
+    const { state } = this.buffers;
+    return state ? nativeAsync(() => state.read(0, state.byteLength)) : new ArrayBuffer(0);
+  }
+
+  async writeState(bytes: ArrayBuffer): Promise<void> {
+    const { state } = this.buffers;
+    if (state) await nativeAsync(() => state.write(0, new Uint8Array(bytes)));
+  }
+
   /** Zeroes the gradients. */
   async clearGradients(): Promise<void> {
     const { gradients } = this.buffers;

@@ -1,7 +1,7 @@
 import type { TargetKind } from '../data/dataset.js';
 import { StriateError } from '../errors.js';
 import { elementsOf, type Shape } from '../graph/shape.js';
-import type { Loss } from '../losses/loss.js';
+import type { Divisor, Loss } from '../losses/loss.js';
 import type { ComputeType } from '../program/precision.js';
 import { convertData } from './weights.js';
 
@@ -13,16 +13,19 @@ export class TargetRules {
   readonly kind: TargetKind;
   /** Number of classes; undefined for losses that do not classify. */
   readonly classes: number | undefined;
+  /** See `Loss.divisor`; undefined where the parts of a batch do not make up its loss. */
+  readonly divisor: Divisor | undefined;
   /** The label of samples that do not count. */
   private readonly ignored: number | undefined;
 
   constructor(
-    private readonly loss: Loss,
+    loss: Loss,
     output: Shape,
     private readonly dtype: ComputeType,
   ) {
     this.kind = loss.target(output);
     this.classes = loss.classes?.(output);
+    this.divisor = loss.divisor?.(output);
     const { ignoreLabel } = loss.toJSON();
     this.ignored = typeof ignoreLabel === 'number' ? ignoreLabel : undefined;
   }
@@ -46,11 +49,6 @@ export class TargetRules {
       throw wrongType('a Float32Array');
     checkLength(target.length, expected, n);
     return convertData('target', target, this.dtype);
-  }
-
-  /** What the loss of these targets is divided by. */
-  count(target: Targets, images: number): number {
-    return this.loss.count?.(target, images) ?? images;
   }
 
   private checkLabels(labels: Int32Array, indices: Uint32Array | undefined): void {

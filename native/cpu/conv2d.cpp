@@ -1,11 +1,13 @@
 // conv2d and its gradients; see ops/conv2d.h. Everything but depthwise convolution is a matrix
-// multiplication whose packing reads the volume itself (gemm/pack.h).
+// multiplication whose packing reads the volume itself (gemm/pack.h), or Winograd's (winograd/).
 #include "ops/conv2d.h"
 
 #include "cpu/depthwise.h"
 #include "cpu/gemm/column_gradient.h"
 #include "cpu/gemm/filter_gradient.h"
 #include "cpu/gemm/loops.h"
+#include "cpu/winograd/convolution.h"
+#include "cpu/winograd/filter_gradient.h"
 
 namespace striate::cpu::STRIATE_ISA {
 
@@ -38,6 +40,76 @@ Windows<T> flat(Windows<T> w, std::int64_t images) {
   w.source.width = w.targetWidth = images * w.source.height * w.source.width;
   w.source.height = w.targetHeight = 1;
   return w;
+}
+
+// Calls f with the tile of Winograd's algorithm as a constant.
+template <class F>
+void forTile(std::int32_t tile, const F& f) {
+  if (tile == 2)
+    f(std::integral_constant<int, 2>{});
+  else
+    f(std::integral_constant<int, 4>{});
+}
+
+void winogradForward(const Conv2d::Attributes& a, ThreadPool& threads, const View& x, const View& w,
+                     const View& b, const View& y, float* workspace) {
+  const float* const end = w.as<float>() + (w.pixels() - 1) * w.pitch + y.size[3];
+  const ForwardFilters<float> filters{w.as<float>(), w.pitch, y.size[3], end};
+  const Target<float> target{y.as<float>(), y.accumulates(), a.activation == Conv2d::Relu,
+                             b ? b.as<float>() : nullptr};
+  forTile(a.winograd, [&](auto tile) {
+    constexpr int M = decltype(tile)::value;
+    WinogradConvolution<float, M, ForwardFilters<float>>{sourceOf<float>(x, 1, 0),
+                                                         a.padTop,
+                                                         a.padLeft,
+                                                         Tiling<M>{y.size[0], y.size[1], y.size[2]},
+                                                         y.pitch,
+                                                         filters,
+                                                         target,
+                                                         workspace}
+        .run(threads);
+  });
+}
+
+// The same over dy, with filters turned by half a turn and transposed.
+void winogradBackwardData(const Conv2d::Attributes& a, ThreadPool& threads, const View& dy,
+                          const View& w, const View& dx, float* workspace) {
+  const GatherAxis h = Conv2d::phaseAxis(3, 1, a.padTop, 1, 0),
+                   v = Conv2d::phaseAxis(3, 1, a.padLeft, 1, 0);
+  const BackwardFilters<float> filters{w.as<float>(), w.pitch, dx.size[3], dy.size[3], 3, h, v};
+  const Target<float> target{dx.as<float>(), dx.accumulates(), false, nullptr};
+  forTile(a.winograd, [&](auto tile) {
+    constexpr int M = decltype(tile)::value;
+    WinogradConvolution<float, M, BackwardFilters<float>>{
+        sourceOf<float>(dy, 1, 0),
+        -h.first,
+        -v.first,
+        Tiling<M>{dx.size[0], dx.size[1], dx.size[2]},
+        dx.pitch,
+        filters,
+        target,
+        workspace}
+        .run(threads);
+  });
+}
+
+void winogradBackwardFilter(const Conv2d::Attributes& a, ThreadPool& threads, const View& x,
+                            const View& dy, const View& dw, const View& db, float* workspace) {
+  forTile(a.winograd, [&](auto tile) {
+    constexpr int M = decltype(tile)::value;
+    WinogradFilterGradient<float, M>{sourceOf<float>(x, 1, 0),
+                                     a.padTop,
+                                     a.padLeft,
+                                     sourceOf<float>(dy, 1, 0),
+                                     x.size[0],
+                                     dw.as<float>(),
+                                     dw.pitch,
+                                     dw.accumulates(),
+                                     db ? db.as<float>() : nullptr,
+                                     db.accumulates(),
+                                     workspace}
+        .run(threads);
+  });
 }
 
 template <class T>
@@ -183,6 +255,14 @@ void conv2d(const Call& call) {
   ThreadPool& threads = call.context.threads;
   forFloatType(v[0].dtype, [&](auto type) {
     using T = decltype(type);
+    if constexpr (std::is_same_v<T, float>) {
+      if (a.winograd != 0 && call.op == Conv2d::Forward)
+        return winogradForward(a, threads, v[0], v[1], v[2], v[3], v[4].as<T>());
+      if (a.winograd != 0 && call.op == Conv2d::BackwardData)
+        return winogradBackwardData(a, threads, v[0], v[1], v[2], v[3].as<T>());
+      if (a.winograd != 0 && v[2])
+        return winogradBackwardFilter(a, threads, v[0], v[1], v[2], v[3], v[4].as<T>());
+    }
     if (call.op == Conv2d::Forward)
       forward<T>(a, threads, v[0], v[1], v[2], v[3], v[4].as<T>());
     else if (call.op == Conv2d::BackwardData)

@@ -11,7 +11,7 @@ namespace striate::cpu {
 class ThreadPool {
  public:
   // Scratch memory of one thread: packed panels and the like, 64-byte aligned.
-  static constexpr std::size_t kScratchBytes = std::size_t(1) << 20;
+  static constexpr std::size_t kScratchBytes = std::size_t(4) << 20;
 
   explicit ThreadPool(int threads);
   ~ThreadPool();

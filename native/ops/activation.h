@@ -127,7 +127,7 @@ struct Activation {
       return s * (T(1) + b * (T(1) - s) * slope) * dy;
     }
     if constexpr (K == HardSwish)
-      return v <= T(-3) ? T(0) : v >= T(3) ? dy : (v / T(3) + T(0.5)) * dy;
+      return v <= T(-3) ? T(0) : v >= T(3) ? dy : (v * T(1.0 / 3) + T(0.5)) * dy;
     if constexpr (K == HardSigmoid) return v > T(-3) && v < T(3) ? dy / T(6) : T(0);
     return v > T(0) && v < T(6) ? dy : T(0);
   }

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "ops/op.h"
+#include "ops/winograd.h"
 
 namespace striate::ops {
 
@@ -42,6 +43,8 @@ struct Conv2d {
     std::int32_t activation;
     std::int32_t algorithm;  // what a CUDA device does; other devices have one way
     std::int32_t tf32;       // 1: a CUDA device may round float32 factors to TF32's ten bits
+    std::int32_t
+        winograd;  // tile of Winograd's algorithm on the CPU device: 2 or 4; 0: another way
   };
   static constexpr Field fields[] = {
       STRIATE_FIELD(Attributes, strideH),   STRIATE_FIELD(Attributes, strideW),
@@ -50,6 +53,7 @@ struct Conv2d {
       STRIATE_FIELD(Attributes, dilationH), STRIATE_FIELD(Attributes, dilationW),
       STRIATE_FIELD(Attributes, groups),    STRIATE_FIELD(Attributes, activation),
       STRIATE_FIELD(Attributes, algorithm), STRIATE_FIELD(Attributes, tf32),
+      STRIATE_FIELD(Attributes, winograd),
   };
 
   // The gradients know no activation: dy is the gradient before it. dw is [R,S,C/groups,K], db [K].
@@ -149,6 +153,17 @@ struct Conv2d {
     return packedRows(depth, columns) * paddedColumns(columns) * elementSize;
   }
 
+  // The same for Winograd's algorithm, whose tiles lie on the output: dx in the gradient by the input.
+  STRIATE_HD static constexpr std::int64_t winogradBytes(int op, std::int32_t tile,
+                                                         const std::int64_t* x,
+                                                         const std::int64_t* y) {
+    const std::int64_t* plane = op == BackwardData ? x : y;
+    const Winograd w = Winograd::of(tile, plane[0], plane[1], plane[2]);
+    return op == BackwardFilter ? w.filterGradientBytes(x[3], y[3])
+           : op == Forward      ? w.convolutionBytes(x[3], y[3])
+                                : w.convolutionBytes(y[3], x[3]);
+  }
+
   // --- Checks -------------------------------------------------------------------------------------
 
   static void checkExtent(const char* axis, std::int64_t in, std::int64_t filter,
@@ -174,6 +189,7 @@ struct Conv2d {
                     "activation is 0 (none) or 1 (relu)");
     requireArgument(a.algorithm >= Chosen && a.algorithm <= Col2im, "algorithm is 0 to 3");
     requireArgument(a.tf32 == 0 || a.tf32 == 1, "tf32 is 0 or 1");
+    requireArgument(a.winograd == 0 || a.winograd == 2 || a.winograd == 4, "winograd is 0, 2 or 4");
 
     const auto [x, w, y, b, workspace] = roles(op, v);
 
@@ -198,6 +214,15 @@ struct Conv2d {
     }
     requireArgument(a.activation == None || !y.accumulates(),
                     "y is overwritten where an activation follows");
+    if (a.winograd != 0) {
+      requireArgument(
+          a.strideH == 1 && a.strideW == 1 && a.dilationH == 1 && a.dilationW == 1 &&
+              a.groups == 1 && (!w || (w.size[0] == 3 && w.size[1] == 3)),
+          "Winograd's algorithm takes 3x3 filters of stride 1, dilation 1 and one group");
+      requireArgument(x.dtype == DType::Float32, "Winograd's algorithm takes float32");
+      requireArgument(C <= Winograd::kMostChannels && K <= Winograd::kMostChannels,
+                      "Winograd's algorithm takes 16384 channels at most");
+    }
     if (b) {
       requireShape(b.rank == 1 && b.size[0] == K, "the bias is [filters]");
     }
@@ -225,7 +250,9 @@ struct Conv2d {
     const auto [x, w, y, b, workspace] = roles(op, v);
     const std::int64_t area = w ? w.size[0] * w.size[1] : 0;
     requireBytes(workspace,
-                 workspaceBytes(op, area, x.size[3], y.size[3], a.groups, sizeOf(x.dtype)));
+                 a.winograd != 0 && area != 0
+                     ? winogradBytes(op, a.winograd, x.size, y.size)
+                     : workspaceBytes(op, area, x.size[3], y.size[3], a.groups, sizeOf(x.dtype)));
   }
 };
 

@@ -41,6 +41,35 @@ describe('cli: plan', () => {
       .and.match(/It does not fit into 3\.7 GiB: .* too much\. The largest batch that fits: \d+\./);
   });
 
+  it('plans every optimizer, and micro-batches', async () => {
+    const planOf = async (...more: string[]) => jsonLine(await striate(['plan', 'lenet', ...more]));
+    const slots = async (name: string): Promise<number> => {
+      const { categories } = await planOf('--optimizer', name, '--json');
+      const { optimizer, gradients } = categories as { optimizer: number; gradients: number };
+      // With the slots comes the table of the parameters' settings.
+      return Math.round(optimizer / gradients);
+    };
+    const counts = { sgd: 0, lars: 1, adagrad: 1, adadelta: 2, adam: 2, adamw: 2, lamb: 2 };
+    for (const [name, count] of Object.entries(counts))
+      expect(await slots(name), name).to.equal(count);
+    const options = { optimizer: sgd({ momentum: 0.9 }), loss: softmaxCrossEntropy() };
+    const expected = models.lenet().plan({ batch: 64, microBatch: 16, ...options });
+    const whole = models.lenet().plan({ batch: 64, ...options });
+    expect(expected.totalBytes).to.be.below(whole.totalBytes);
+    expect([expected.batch, expected.microBatch]).to.deep.equal([64, 16]);
+    const parts = ['--micro-batch', '16', '--device-memory', '40MB'];
+    const report = await planOf(...parts, '--json');
+    expect(report).to.include({ batch: 64, microBatch: 16, totalBytes: expected.totalBytes });
+    expect(report.largestBatch).to.equal(expected.largestBatch(40_000_000));
+    const { stdout } = await striate(['plan', 'lenet', ...parts]);
+    expect(stdout)
+      .to.contain('a batch of 64, 16 images at once, takes')
+      .and.contain('The largest micro-batch that fits')
+      .and.contain('--micro-batch 8');
+    const refused = await striate(['plan', 'lenet', '--optimizer', 'none', '--micro-batch', '2']);
+    expect(refused.code).to.equal(2);
+  });
+
   it('plans what is made again: a word, layers, a budget', async () => {
     const net = models.vgg16();
     const recipe = {

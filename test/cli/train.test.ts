@@ -76,6 +76,15 @@ describe('cli: train, evaluate, predict', () => {
     expect(parts).to.be.closeTo(whole, 1e-4 * whole);
   });
 
+  it('takes a loss scale for float16 only', async () => {
+    const scale = ['--loss-scale', 'initial=1024,interval=3'];
+    const refused = await train('--epochs', '1', ...scale);
+    expect(refused.code).to.equal(1);
+    expect((jsonLine(refused).error as { remedy: string }).remedy).to.include('float16');
+    for (const wrong of ['much', 'initial=', 'start=2', 'initial=1,growth'])
+      expect((await train('--loss-scale', wrong)).code).to.equal(2);
+  });
+
   it('refuses a momentum where there is none', async () => {
     const ended = await train('--optimizer', 'adam', '--momentum', '0.9');
     expect(ended.code).to.equal(2);

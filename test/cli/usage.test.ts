@@ -5,7 +5,7 @@ import { version } from '../../scripts/paths.js';
 import { temporaryFolder } from '../support/digits.js';
 import { jsonLine, striate } from '../support/striate.js';
 
-const commands = ['train', 'evaluate', 'predict', 'summary', 'devices', 'doctor', 'build'];
+const commands = ['train', 'evaluate', 'predict', 'summary', 'pack', 'devices', 'doctor', 'build'];
 
 describe('cli: usage', () => {
   const folder = temporaryFolder();

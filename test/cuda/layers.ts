@@ -26,20 +26,20 @@ export interface Work {
   threeChannels: boolean;
 }
 
-type Shape = readonly number[];
-const reads = (shape: Shape, dtype: Given['dtype'] = 'float32'): Given => ({
+export type Shape = readonly number[];
+export const reads = (shape: Shape, dtype: Given['dtype'] = 'float32'): Given => ({
   shape,
   dtype,
   access: 'read',
   contents: new Float32Array(elements(shape)).fill(dtype === 'float32' ? 0.5 : 0),
 });
-const writes = (shape: Shape, dtype: Given['dtype'] = 'float32'): Given => ({
+export const writes = (shape: Shape, dtype: Given['dtype'] = 'float32'): Given => ({
   ...reads(shape, dtype),
   access: 'overwrite',
 });
-const updates = (shape: Shape): Given => ({ ...reads(shape), access: 'accumulate' });
+export const updates = (shape: Shape): Given => ({ ...reads(shape), access: 'accumulate' });
 
-function work(
+export function work(
   layer: string,
   op: string,
   attributes: Readonly<Record<string, number>>,
@@ -57,7 +57,7 @@ function work(
   };
 }
 
-interface Conv {
+export interface Conv {
   layer: string;
   size: number;
   channels: number;
@@ -67,7 +67,7 @@ interface Conv {
   padding?: number;
 }
 
-function convolution({
+export function convolution({
   layer,
   size,
   channels,

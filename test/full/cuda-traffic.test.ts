@@ -1,9 +1,11 @@
-// What the kernels move on the shapes of VGG-16 and ResNet-50, as the emulator counts it.
+// What the kernels move on the shapes of VGG-16, ResNet-50 and of the networks with other layers, as the emulator
+// counts it.
 import { expect } from 'chai';
-import '../../lib/layers/index.js';
-import { Runner } from '../ops/run.js';
+import '../ops/definitions.js';
+import { native, Runner } from '../ops/run.js';
 import { emulatedLibrary } from '../cuda/emulated.js';
 import { inBFloat16, resnet50, vgg16, type Work } from '../cuda/layers.js';
+import { otherLayers } from '../cuda/other-layers.js';
 import { excesses, measure, type Measured } from '../cuda/traffic.js';
 
 describe('memory traffic on cuda:emulated', function () {
@@ -18,10 +20,17 @@ describe('memory traffic on cuda:emulated', function () {
     const chosen = /pool[15]|conv3_1|stage[35] block1|dropout|images/;
     return inBFloat16(works.filter(({ layer }) => chosen.test(layer)));
   };
+  it('every op is measured', () => {
+    const measured = new Set([...vgg16(), ...resnet50(), ...otherLayers()].map(({ op }) => op));
+    const missing = native.describeOps().filter(({ name }) => !measured.has(name));
+    expect(missing.map(({ name }) => name)).to.deep.equal([]);
+  });
+
   for (const [name, network] of [
     ['VGG-16', vgg16],
     ['ResNet-50', resnet50],
     ['both in bfloat16', () => few([...vgg16(), ...resnet50()])],
+    ['the layers that they do not have', otherLayers],
   ] as const) {
     it(name, async () => {
       const runner = Runner.openPlugin(library);

@@ -48,6 +48,15 @@ describe('auxiliary outputs', () => {
     expect(net.auxiliary[0]!.weight).to.equal(0.3);
   });
 
+  it('need a head of their own for that', () => {
+    const x = input([4]);
+    const trunk = dense({ units: 3 })(x);
+    const net = network(x, dense({ units: 3 })(trunk), {
+      auxiliary: [{ output: relu()(trunk), weight: 1 }],
+    });
+    expect(thrown(() => net.replaceHead({ units: 2 })).message).to.contain('no head of its own');
+  });
+
   for (const weight of [-1, NaN, '0.3', undefined])
     it(`refuse the weight ${String(weight)}`, () => {
       const make = (): Network => twoHeads(weight === undefined ? null : weight);

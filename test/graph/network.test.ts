@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { scope } from '../../lib/graph/names.js';
-import { network } from '../../lib/graph/network.js';
+import { network, type Network } from '../../lib/graph/network.js';
 import { sequential } from '../../lib/graph/sequential.js';
 import { input, type Value } from '../../lib/graph/value.js';
 import {
@@ -8,6 +8,7 @@ import {
   batchNorm,
   concat,
   conv2d,
+  convTranspose2d,
   dense,
   dropout,
   flatten,
@@ -19,6 +20,7 @@ import {
   sub,
 } from '../../lib/layers/index.js';
 import { softmaxCrossEntropy } from '../../lib/losses/index.js';
+import * as models from '../../lib/models/index.js';
 import { sgd } from '../../lib/optimizers/index.js';
 import { thrown } from '../support/thrown.js';
 
@@ -227,6 +229,52 @@ describe('replaceHead', () => {
     ]);
     expect(net.parameters().map(({ name }) => name)).to.not.include('fc2.w');
     expect(net.replaceHead({ units: 3 }).nodes.at(-1)!.shape).to.deep.equal([3]);
+  });
+
+  it('gives a last convolution other filters', () => {
+    for (const [id, before] of [
+      ['squeezenet1.1', 'head'],
+      ['nin', 'conv12'],
+      ['nin-cifar', 'conv9'],
+      ['all-cnn', 'conv9'],
+    ] as const) {
+      const old = models.zoo[id]!();
+      const net = old.replaceHead({ units: 3 });
+      expect(net.nodes.at(-1)!.shape, id).to.deep.equal([3]);
+      const specs = (from: Network) => new Map(from.parameters().map((p) => [p.name, p.spec]));
+      const [were, are] = [specs(old), specs(net)];
+      const [w, wide] = [are.get('head.w')!, were.get(`${before}.w`)!];
+      expect(w.shape, id).to.deep.equal([...wide.shape.slice(0, 3), 3]);
+      expect(w.init, id).to.deep.equal(wide.init);
+      // All others keep their names and shapes.
+      were.delete(`${before}.w`);
+      were.delete(`${before}.b`);
+      for (const [name, { shape }] of were)
+        expect(are.get(name)?.shape, `${id} ${name}`).to.deep.equal(shape);
+      expect(are.size).to.equal(were.size + 2);
+    }
+    const full = [conv2d({ filters: 3, size: 3 }), relu(), conv2d({ filters: 4, size: 6 })];
+    const wide = sequential([8, 8, 2], full).replaceHead({ units: 2 }).nodes;
+    expect(wide.at(-1)).to.include({ name: 'head' });
+    expect(wide.at(-1)!.shape).to.deep.equal([1, 1, 2]);
+  });
+
+  it('keeps how a head starts', () => {
+    const before = models.alexnet().nodes.find(({ name }) => name === 'head')!;
+    const after = models.alexnet().replaceHead({ units: 5 }).nodes.at(-1)!;
+    expect(after.layer!.options).to.deep.equal({ ...before.layer!.options, units: 5 });
+  });
+
+  it('refuses an end that is none, and one that gives as many outputs whatever the head does', () => {
+    const x = input([8, 8, 4]);
+    const sum = add(conv2d({ filters: 4, size: 1 })(x), x);
+    expect(thrown(() => network(x, sum).replaceHead({ units: 2 })).message).to.match(
+      /no dense layer and no convolution ends the network: add1 does/,
+    );
+    const spread = convTranspose2d({ filters: 6, size: 2 })(conv2d({ filters: 4, size: 1 })(x));
+    expect(thrown(() => network(x, spread).replaceHead({ units: 2 })).message).to.match(
+      /9x9x6 with a head of 2 units/,
+    );
   });
 
   it('refuses a network without one', () => {

@@ -32,7 +32,7 @@ export async function readExpected(): Promise<ReadonlyMap<string, ArrayLike<numb
   return new Map([...tensors].map(([name, { data }]) => [name, data as Float64Array]));
 }
 
-/** Asserts that a step gives PyTorch's loss, gradients and running statistics. */
+/** Asserts that a step gives PyTorch's losses, gradients and running statistics. */
 export async function expectStep(
   model: string,
   precision: Precision,
@@ -42,7 +42,10 @@ export async function expectStep(
   for (const [name, values] of await step(model, parityModels[model]!(), precision)) {
     const digest = expected.get(`${model}/${name}`)!;
     if (name === 'loss') {
-      expect(values[0]).to.be.closeTo(digest[0]!, bounds[precision].norm * digest[0]!);
+      expect(values, 'losses').to.have.lengthOf(digest.length);
+      Array.from(digest).forEach((loss, i) => {
+        expect(values[i], `loss ${i}`).to.be.closeTo(loss, bounds[precision].norm * loss);
+      });
       continue;
     }
     const found = difference(values, digest, precision);
@@ -51,7 +54,7 @@ export async function expectStep(
   expect(wrong).to.deep.equal([]);
 }
 
-/** The loss, and by name: gradients of the parameters, running statistics after the step. */
+/** The loss of each output, and by name: gradients of the parameters, running statistics after the step. */
 async function step(
   model: string,
   network: Network,
@@ -74,14 +77,14 @@ async function step(
     weights: start,
   });
   const x = contentsOf(model, parityImages(model, network));
-  const { loss } = await run.step({
+  const { loss, auxiliary = [] } = await run.step({
     x: precision === 'float64' ? Float64Array.from(x) : x,
     target: Int32Array.from(parityLabels),
   });
   const after = await run.weights();
   const numbers = (weights: Weights, name: string): ArrayLike<number> =>
     weights.get(name)!.data as Float64Array;
-  const results = new Map<string, ArrayLike<number>>([['loss', [loss]]]);
+  const results = new Map<string, ArrayLike<number>>([['loss', [loss, ...auxiliary]]]);
   for (const { name, trainable } of run.parameters) {
     const [before, now] = [numbers(start, name), numbers(after, name)];
     results.set(name, trainable ? Float64Array.from(now, (v, i) => before[i]! - v) : now);

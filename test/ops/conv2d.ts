@@ -11,7 +11,7 @@ import {
 } from './cases.js';
 import { at4, extent, type Pair, type Sides } from './geometry.js';
 
-interface Convolution {
+export interface Convolution {
   name: string;
   x: readonly number[];
   w: readonly number[];
@@ -22,6 +22,7 @@ interface Convolution {
   bias: boolean;
   accumulate: boolean;
   activation: boolean;
+  values?: readonly [number, number] | undefined;
 }
 
 interface Options {
@@ -35,10 +36,12 @@ interface Options {
   accumulate?: boolean;
   from?: Range;
   to?: Range;
+  /** What images and gradients are drawn from; default -1 to 1. */
+  values?: readonly [number, number];
   note?: string;
 }
 
-function convolution(
+export function convolution(
   x: readonly [number, number, number, number],
   [R, S]: Pair,
   K: number,
@@ -51,7 +54,7 @@ function convolution(
     groups = 1,
     fit = 'crop',
   } = options;
-  const { bias = true, activation = false, accumulate = false, from, to, note } = options;
+  const { bias = true, activation = false, accumulate = false, from, to, values, note } = options;
   const [n, h, w, c] = x;
   const [top, left, bottom, right] = padding;
   const text = [
@@ -90,10 +93,11 @@ function convolution(
     bias,
     accumulate,
     activation,
+    values,
   };
 }
 
-const convolutions: readonly Convolution[] = [
+export const convolutions: readonly Convolution[] = [
   convolution([2, 6, 6, 3], [3, 3], 4),
   convolution([1, 1, 1, 1], [1, 1], 1),
   convolution([3, 1, 1, 5], [1, 1], 7, { note: 'one pixel' }),
@@ -214,18 +218,18 @@ const convolutions: readonly Convolution[] = [
 ];
 
 const filters = (g: Convolution) => ({ shape: g.w, fill: uniform(-1, 1) });
-const volume = (shape: readonly number[], place: Range | undefined) => ({
-  shape,
-  fill: uniform(-1, 1),
-  ...place,
-});
+const volume = (
+  shape: readonly number[],
+  place: Range | undefined,
+  [low, high]: readonly [number, number] = [-1, 1],
+) => ({ shape, fill: uniform(low, high), ...place });
 const add = (g: Convolution) => (g.accumulate ? { accumulate: true as const } : {});
 
 const forward = (g: Convolution): OpCase => ({
   name: g.name,
   attributes: { ...g.attributes, activation: g.activation ? 1 : 0 },
   inputs: {
-    x: volume(g.x, g.from),
+    x: volume(g.x, g.from, g.values),
     w: filters(g),
     ...(g.bias && { b: { shape: [g.y[3]!], fill: away() } }),
   },
@@ -235,7 +239,7 @@ const forward = (g: Convolution): OpCase => ({
 const backwardData = (g: Convolution): OpCase => ({
   name: g.name,
   attributes: g.attributes,
-  inputs: { dy: volume(g.y, g.to), w: filters(g) },
+  inputs: { dy: volume(g.y, g.to, g.values), w: filters(g) },
   outputs: { dx: { shape: g.x, ...g.from, ...add(g) } },
 });
 
@@ -244,8 +248,8 @@ const backwardFilter = (g: Convolution, which = { dw: true, db: g.bias }): OpCas
     g.name + (which.dw && which.db === g.bias ? '' : which.dw ? ' filters alone' : ' bias alone'),
   attributes: g.attributes,
   inputs: {
-    x: volume(g.x, g.from),
-    dy: volume(g.y, g.to),
+    x: volume(g.x, g.from, g.values),
+    dy: volume(g.y, g.to, g.values),
     ...(which.dw ? {} : { w: filters(g) }), // its size, for PyTorch
   },
   outputs: {
@@ -331,6 +335,13 @@ function flippedForm(dy: Numbers, w: Numbers, { x, w: wShape, y, a }: Sizes): Fl
 }
 
 const plain = convolutions.filter((g) => !g.activation);
+
+/** The three ops' cases of convolutions, for algorithms that take some convolutions only. */
+export const casesOf = (given: readonly Convolution[]): Record<string, readonly OpCase[]> => ({
+  conv2d: given.filter((g) => !g.accumulate).map(forward),
+  conv2dBackwardData: given.filter((g) => !g.activation).map(backwardData),
+  conv2dBackwardFilter: given.filter((g) => !g.activation).map((g) => backwardFilter(g)),
+});
 
 export default [
   {

@@ -8,7 +8,7 @@ import {
   type OpCases,
   type Precision,
 } from './cases.js';
-import { storedDifference } from './compare.js';
+import { difference, storedDifference, type Tolerance } from './compare.js';
 import { roundingOf, storedAs } from './run.js';
 
 const known = new Map<Precision, Map<OpCase, Record<string, Numbers>>>();
@@ -48,12 +48,16 @@ function asUsed(
   return { ...inputs, b: fromHalf(precision, toHalf(precision, b)) };
 }
 
-/** A sentence for each output that is missing, too much, or farther from the reference than allowed. */
+/**
+ * A sentence for each output that is missing, too much, or farther from the reference than allowed: by its
+ * element type, or by `tolerance`.
+ */
 export function wrongOutputs(
   op: OpCases,
   c: OpCase,
   actual: Readonly<Record<string, Numbers>>,
   precision: Precision,
+  tolerance?: Tolerance,
 ): string[] {
   const wanted = expected(op, c, precision);
   const wrong = Object.keys(actual)
@@ -62,7 +66,11 @@ export function wrongOutputs(
   for (const [output, values] of Object.entries(wanted)) {
     const found = actual[output];
     const dtype = storedAs(op.op, c, output, precision);
-    const problem = found === undefined ? 'is missing' : storedDifference(dtype, found, values);
+    const differs =
+      tolerance === undefined
+        ? (values: Numbers, from: Numbers) => storedDifference(dtype, values, from)
+        : (values: Numbers, from: Numbers) => difference(values, from, tolerance);
+    const problem = found === undefined ? 'is missing' : differs(found, values);
     if (problem !== undefined) wrong.push(`${output} ${problem}`);
   }
   return wrong;

@@ -30,6 +30,33 @@ describe('lint: the sizing rules of the notes', () => {
     expect(findings('INPUT 24x24x3 -> [CONV 3x3 16 -> RELU -> POOL]*3 -> FC 10')).to.deep.equal([]);
   });
 
+  it('input-size: nothing where all windows fit', () => {
+    const text = 'INPUT 27x27x3 -> CONV 3x3 16 -> RELU -> [POOL 3x3 stride 2]*2 -> FC 10';
+    expect(findings(text)).to.deep.equal([]);
+    const x = input([27, 27, 3]);
+    const same = conv2d({ filters: 8, size: 3, stride: 2, padding: 'same' })(x);
+    expect(lint(network(x, same)).map(({ rule }) => rule)).to.deep.equal(['input-size']);
+  });
+
+  it('loose-windows: what becomes of the rest', () => {
+    const effect = (text: string): string | undefined =>
+      /: ([^:]*) \/ /.exec(
+        messageOf(`INPUT 20x20x3 -> ${text} -> RELU -> FC 10`, 'loose-windows'),
+      )?.[1];
+    expect(effect('CONV 3x3 8 stride 2 pad 1 fit crop')).to.equal(
+      '1 padded row at the end lies in none',
+    );
+    expect(effect('CONV 5x5 8 stride 4 valid fit crop')).to.equal('3 rows at the end lie in none');
+    expect(effect('POOL 3x3 stride 2 fit pad')).to.equal(
+      'the last ones hang 1 row over the border',
+    );
+    // What the stride skips is another rule's.
+    expect(effect('CONV 1x1 8 stride 2 fit crop')).to.equal(undefined);
+    expect(
+      findings('INPUT 20x20x3 -> CONV 2x2 8 stride 5 valid fit crop -> RELU -> FC 10'),
+    ).to.deep.equal([]);
+  });
+
   it('large-filter: one 7x7 against three 3x3, 49C^2 against 27C^2', () => {
     const text = 'INPUT 32x32x3 -> CONV 3x3 16 -> RELU -> CONV 7x7 16 -> RELU -> FC 10';
     expect(findings(text)).to.deep.equal(['large-filter conv2']);

@@ -183,6 +183,26 @@ describe('fit', () => {
     expect(atRead.slice(0, 6)).to.deep.equal([0, 0, 1, 2, 3, 4]);
   });
 
+  it('measures the wait for data, and says what may help when it dominates', async () => {
+    const trainer = await smallTrainer();
+    const late: Dataset = {
+      ...set,
+      workers: 1,
+      async read(indices, into, signal) {
+        await new Promise((resolve) => setTimeout(resolve, 40));
+        await set.read(indices, into, signal);
+      },
+    };
+    const { epochs } = await trainer.fit(late, { epochs: 1, prefetch: 1 });
+    const [epoch] = epochs;
+    expect(epoch!.dataWait).to.be.above(0.3).and.at.most(epoch!.seconds);
+    expect(epoch!.advice)
+      .to.match(/^\d+ % of the time/)
+      .and.contain('striate pack');
+    const prompt = await trainer.fit(set, { epochs: 1 });
+    expect(prompt.epochs[0]!.dataWait).to.be.below(epoch!.dataWait);
+  });
+
   it('takes streams, in their order', async () => {
     const trainer = await smallTrainer();
     async function* samples(): AsyncGenerator<{ x: Uint8Array; target: number }> {

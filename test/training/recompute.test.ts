@@ -64,7 +64,7 @@ describe('trainer: recompute', () => {
     const options = { device: 'cpu' as const, loss: softmaxCrossEntropy(), optimizer: sgd() };
     const codeOf = async (recompute: never): Promise<unknown> => {
       try {
-        await using _ = await net.trainer({ ...options, recompute });
+        await (await net.trainer({ ...options, recompute })).close();
       } catch (error) {
         return (error as { code: unknown }).code;
       }

@@ -95,3 +95,13 @@ export function temporaryFolder(): (name: string) => string {
   after(() => rm(folder, { recursive: true }));
   return (name) => join(folder, name);
 }
+
+/** f(0), f(1), ... */
+export const numbers = (count: number, f: (i: number) => number): Float64Array =>
+  Float64Array.from({ length: count }, (_, i) => f(i));
+
+/** The largest difference, in parts of the largest value. */
+export function farthest(actual: ArrayLike<number>, wanted: ArrayLike<number>): number {
+  const differences = Array.from(wanted, (value, i) => Math.abs(value - actual[i]!));
+  return Math.max(...differences) / Math.max(...Array.from(wanted, Math.abs));
+}

@@ -1,42 +1,21 @@
-import { readdir } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { CancelledError, StriateError } from '../../errors.js';
-import { checkNames, describe, invalid } from '../../graph/options.js';
-import { Stream } from '../../initializers/philox.js';
-import type { Dataset, DataPass } from '../dataset.js';
-import { decodeInto, type Channels } from './decode.js';
-import { centerCrop, readSize, resize, type ImageTransform, type Size } from './transforms.js';
+import { StriateError } from '../../errors.js';
+import { checkNames } from '../../graph/options.js';
+import { PackedNames } from '../packed-names.js';
+import { imageSet, imageSetOptions, type ImageSet, type ImageSetOptions } from './set.js';
+import { imageEndings, type ImageSource } from './source.js';
 
-export interface ImageFolderOptions {
-  /** Pixels that the network takes: `n` or `[height, width]`. */
-  size: Size;
-  /** 3 (default) or 1. */
-  channels?: Channels;
-  /**
-   * From the decoded image to the network's. Default: the shorter side to `size / 0.875`, then the middle,
-   * as ImageNet is evaluated. What has another size in the end is resampled.
-   */
-  transforms?: readonly ImageTransform[];
+export interface ImageFolderOptions extends ImageSetOptions {
   /** Names of the classes in their order; default the folders, sorted. Another folder is refused. */
   classes?: readonly string[];
-  /**
-   * A file that does not decode: `'throw'` (default), or `'skip'`: black, with the label -1, which losses
-   * ignore; it is named in `broken`.
-   */
-  onError?: 'throw' | 'skip';
 }
 
 /** A data set of image files. */
-export interface ImageFolder extends Dataset {
-  readonly classes: readonly string[];
-  /** Files that did not decode so far, by path, with the reason. */
-  readonly broken: ReadonlyMap<string, string>;
+export interface ImageFolder extends ImageSet {
   /** The file of a sample. */
   pathOf(index: number): string;
 }
-
-const endings = new Set(['.jpg', '.jpeg', '.png', '.webp', '.gif', '.tif', '.tiff', '.avif']);
 
 /**
  * A folder with one folder for each class, as torchvision's ImageFolder: `<folder>/<class>/**` holds JPEG,
@@ -50,71 +29,96 @@ export async function imageFolder(
   folder: string,
   options: ImageFolderOptions,
 ): Promise<ImageFolder> {
-  const names = ['size', 'channels', 'transforms', 'classes', 'onError'];
-  checkNames('data.imageFolder', names, options);
-  const [height, width] = readSize('data.imageFolder', options.size);
-  const { channels = 3, onError = 'throw' } = options;
-  if (channels !== 1 && channels !== 3)
-    throw invalid(`data.imageFolder: channels is ${describe(channels)}`, 'Give 3 or 1.');
-  if (onError !== 'throw' && onError !== 'skip')
-    throw invalid(`data.imageFolder: onError is ${describe(onError)}`, "Give 'throw' or 'skip'.");
-  const transforms = options.transforms ?? [
-    resize(Math.round(Math.min(height, width) / 0.875)),
-    centerCrop([height, width]),
-  ];
-  const { classes, files } = await findFiles(folder, options.classes);
-  const broken = new Map<string, string>();
-  const imageBytes = height * width * channels;
-  const fileAt = (index: number): ImageFile => {
-    const file = files[index];
-    if (file !== undefined) return file;
-    throw invalid(`there is no sample ${index} of ${files.length}`, 'Read indices below length.');
-  };
-  return {
-    length: files.length,
-    shape: [height, width, channels],
-    dtype: 'uint8',
-    classes,
-    broken,
-    pathOf: (index) => fileAt(index).path,
-    async read(indices, { x, target }, signal, pass: DataPass = { seed: 0, epoch: 0 }) {
-      const decode = async (i: number): Promise<void> => {
-        const index = indices[i]!;
-        const { path, label } = fileAt(index);
-        const draw = new Stream(pass.seed, `image/${pass.epoch}/${index}`);
-        try {
-          await decodeInto(
-            path,
-            channels,
-            (whole) => ({
-              ...transforms.reduce((view, transform) => transform.apply(view, draw), whole),
-              ...{ width, height },
-            }),
-            x as Uint8Array,
-            i * imageBytes,
-          );
-          target[i] = label;
-        } catch (error) {
-          if (onError === 'throw' || !(error instanceof StriateError)) throw error;
-          broken.set(path, error.message);
-          x.fill(0, i * imageBytes, (i + 1) * imageBytes);
-          target[i] = -1;
-        }
-      };
-      await forEach(indices.length, decode, signal);
-    },
-  };
+  const { classes, ...images } = namedOptions('data.imageFolder', options);
+  const source = await folderSource(folder, classes);
+  return fileSet('data.imageFolder', source, images);
 }
 
-interface ImageFile {
-  path: string;
-  label: number;
+/** Options of a set of images that may name its classes. */
+export function namedOptions<O extends ImageFolderOptions>(
+  where: string,
+  options: O,
+  more: readonly string[] = [],
+): O {
+  checkNames(where, [...imageSetOptions, 'classes', ...more], options);
+  return options;
 }
 
-async function findFiles(
+/** An image set over files. */
+export function fileSet(where: string, source: ImageSource, options: ImageSetOptions): ImageFolder {
+  const set = imageSet(where, source, options);
+  return { ...set, pathOf: (index) => set.nameOf(index) };
+}
+
+/** Files by name below a folder, each with its label. */
+export class FileSource implements ImageSource {
+  private names = new PackedNames();
+  private labels = new Int32Array(64);
+
+  constructor(
+    private readonly folder: string,
+    readonly classes: readonly string[],
+    readonly problems: ReadonlyMap<string, string> = new Map(),
+  ) {}
+
+  get length(): number {
+    return this.names.length;
+  }
+
+  /** `name`: relative to the folder, or absolute where the folder is ''. */
+  add(name: string, label: number): void {
+    if (this.length === this.labels.length) {
+      const longer = new Int32Array(2 * this.length);
+      longer.set(this.labels);
+      this.labels = longer;
+    }
+    this.labels[this.length] = label;
+    this.names.add(name);
+  }
+
+  /** The same files with these classes; what was label i becomes `labels[i]`. */
+  named(classes: readonly string[], labels: readonly number[]): FileSource {
+    const named = new FileSource(this.folder, classes, this.problems);
+    named.names = this.names;
+    named.labels = this.labels.map((label) => labels[label] ?? label);
+    return named;
+  }
+
+  nameOf(index: number): string {
+    return join(this.folder, this.names.at(index));
+  }
+
+  labelOf(index: number): number {
+    return this.labels[index]!;
+  }
+
+  async read(index: number, signal?: AbortSignal): Promise<Uint8Array> {
+    const path = this.nameOf(index);
+    try {
+      return await readFile(path, signal === undefined ? {} : { signal });
+    } catch (cause) {
+      throw new StriateError(
+        'INVALID_DATA',
+        `${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        {
+          remedy: 'Look whether the file is there and may be read.',
+          details: { path },
+          cause,
+        },
+      );
+    }
+  }
+}
+
+/**
+ * @param wanted names of the folders in the order of their classes; another folder is an error
+ * @param classes what the classes are called; default as their folders
+ */
+export async function folderSource(
   folder: string,
   wanted: readonly string[] | undefined,
-): Promise<{ classes: readonly string[]; files: ImageFile[] }> {
+  classes?: readonly string[],
+): Promise<FileSource> {
   const entries = await list(folder);
   const found = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   const names = found.filter((name) => !name.startsWith('.')).sort();
@@ -123,38 +127,37 @@ async function findFiles(
       remedy: 'Put the images of each class into a folder with its name.',
       details: { folder },
     });
-  const classes = wanted ?? names;
-  const files: ImageFile[] = [];
+  const numbers = new Map((wanted ?? names).map((name, number) => [name, number]));
+  const source = new FileSource(folder, [...(classes ?? numbers.keys())]);
   for (const name of names) {
-    const label = classes.indexOf(name);
-    if (label < 0)
+    const label = numbers.get(name);
+    if (label === undefined)
       throw new StriateError('INVALID_DATA', `${folder} has the class ${name}, which is unknown`, {
-        remedy: `The classes are ${classes.slice(0, 20).join(', ')}.`,
+        remedy: `The classes are ${[...numbers.keys()].slice(0, 20).join(', ')}.`,
         details: { folder, class: name },
       });
-    for (const path of await imagesBelow(join(folder, name))) files.push({ path, label });
+    for await (const path of imagesBelow(folder, name)) source.add(path, label);
   }
-  if (files.length === 0)
+  if (source.length === 0)
     throw new StriateError('INVALID_DATA', `${folder} holds no image`, {
-      remedy: `Images end in ${[...endings].join(', ')}.`,
+      remedy: `Images end in ${[...imageEndings].join(', ')}.`,
       details: { folder },
     });
-  return { classes: [...classes], files };
+  return source;
 }
 
-/** In an order that does not depend on the file system. */
-async function imagesBelow(folder: string): Promise<string[]> {
-  const paths: string[] = [];
-  for (const entry of (await list(folder)).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+/** Names relative to the root, in an order that does not depend on the file system. */
+export async function* imagesBelow(root: string, folder: string): AsyncGenerator<string> {
+  const entries = await list(join(root, folder));
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith('.')) continue;
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) paths.push(...(await imagesBelow(path)));
-    else if (endings.has(extname(entry.name).toLowerCase())) paths.push(path);
+    if (entry.isDirectory()) yield* imagesBelow(root, path);
+    else if (imageEndings.has(extname(entry.name).toLowerCase())) yield path;
   }
-  return paths;
 }
 
-async function list(folder: string) {
+export async function list(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true });
   } catch (cause) {
@@ -164,30 +167,4 @@ async function list(folder: string) {
       cause,
     });
   }
-}
-
-/** Calls `work(0)` to `work(count - 1)`, as many at a time as keep the decoder's threads busy. */
-async function forEach(
-  count: number,
-  work: (i: number) => Promise<void>,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < count) {
-      if (signal?.aborted)
-        throw new CancelledError('reading was aborted', { cause: signal.reason });
-      try {
-        await work(next++);
-      } catch (error) {
-        next = count;
-        throw error;
-      }
-    }
-  };
-  const workers = Array.from({ length: Math.min(count, 2 * availableParallelism()) }, worker);
-  // All of them, so that nothing writes into the arrays after the call has ended.
-  const ends = await Promise.allSettled(workers);
-  const failed = ends.find((end) => end.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

@@ -4,11 +4,15 @@ import { isFirst } from './subject.js';
 
 const square = ([h, w]: readonly [number, number]): string => `${h}x${w}`;
 
-/** "The input layer should be divisible by 2 many times." */
-export const inputSize: Rule = ({ network, summary }) => {
+/**
+ * "The input layer should be divisible by 2 many times": so that poolings fit. Where all windows do, as in AlexNet
+ * (227, 55, 27, 13, 6), the size has been chosen well.
+ */
+export const inputSize: Rule = ({ network, summary, convolutions, poolings }) => {
   const [id] = network.inputs;
   const { name, shape } = network.nodes[id!]!;
   if (shape.length !== 3) return [];
+  if ([...convolutions, ...poolings].every((window) => fits(window))) return [];
   const strides = summary.rows.map(({ receptiveField }) => receptiveField?.stride[0] ?? 0);
   const halvings = Math.floor(Math.log2(Math.max(1, ...strides)));
   const least = Math.min(twos(shape[0]!), twos(shape[1]!));
@@ -133,39 +137,67 @@ export const destructivePooling: Rule = ({ poolings }) =>
 const percent = (part: number): string => `${(part * 100).toFixed(part < 0.1 ? 1 : 0)} %`;
 
 /** Rows or columns that no window reads, by `fit: 'crop'`, or windows that hang over, by `'pad'`. */
-export const looseWindows: Rule = ({ network, convolutions, poolings }) =>
+export const looseWindows: Rule = ({ convolutions, poolings }) =>
   [...convolutions, ...poolings].flatMap((window): Finding[] => {
-    const rest = restOf(network.fit, window);
+    const rest = restOf(window);
     if (rest === undefined) return [];
     return [
       {
         rule: 'loose-windows',
         level: 'advice',
         layer: window.node.name,
-        message: `(W - F + 2P)/S + 1 is ${rest}, no whole number: windows of ${square(window.size)} at stride ${square(window.stride)} do not tile ${printShape(window.input)}`,
+        message: `(W - F + 2P)/S + 1 is ${rest.outputs}, no whole number: windows of ${square(window.size)} at stride ${square(window.stride)} do not tile ${printShape(window.input)}: ${rest.effect}`,
         suggestion:
-          'Choose sizes, padding or an input for which it is whole; nothing is cut off then.',
+          'Choose sizes, padding or an input for which it is whole: windows then lie evenly, and read all there is.',
       },
     ];
   });
 
-function restOf(
-  fit: string,
-  { node, input, size, stride, dilation }: WindowNode,
-): string | undefined {
-  const window = node.layer!.definition.window?.([input], node.layer!.options, {
-    fit: fit as 'exact',
-    batched: [true],
-  });
-  if (window === undefined || window === 'whole') return undefined;
+/** What the formula gives, and what becomes of it, along the first axis on which it is no whole number. */
+interface Rest {
+  readonly outputs: number;
+  readonly effect: string;
+}
+
+function restOf({ node, input, size, stride, dilation }: WindowNode): Rest | undefined {
   const { padding } = node.layer!.options as { padding?: unknown };
   if (padding === 'same' || typeof padding !== 'object' || padding === null) return undefined;
   const { top, right, bottom, left } = padding as Record<string, number>;
-  const both = [top! + bottom!, left! + right!];
-  for (const axis of [0, 1] as const) {
-    const extent = (size[axis] - 1) * dilation[axis] + 1;
-    const outputs = (input[axis]! - extent + both[axis]!) / stride[axis] + 1;
-    if (!Number.isInteger(outputs)) return String(Number(outputs.toFixed(2)));
+  for (const [axis, name, before, after] of [
+    [0, 'row', top!, bottom!],
+    [1, 'column', left!, right!],
+  ] as const) {
+    const reach = (size[axis] - 1) * dilation[axis] + 1;
+    const outputs = (input[axis]! - reach + before + after) / stride[axis] + 1;
+    if (Number.isInteger(outputs)) continue;
+    const given = node.shape[axis]!;
+    const read = (given - 1) * stride[axis] + reach - before;
+    // No more than lies between two windows: the stride is what skips it.
+    if (read <= input[axis]! && input[axis]! + after - read <= stride[axis] - reach) continue;
+    return {
+      outputs: Number(outputs.toFixed(2)),
+      effect: effectOf(input[axis]!, read, after, name),
+    };
   }
   return undefined;
+}
+
+/** Windows read `read` of an axis and of the padding `after` it. */
+function effectOf(extent: number, read: number, after: number, name: string): string {
+  const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+  const alone = (n: number, what: string): string =>
+    `${counted(n, what)} at the end ${n === 1 ? 'lies' : 'lie'} in none`;
+  if (read > extent + after)
+    return `the last ones hang ${counted(read - extent - after, name)} over the border`;
+  return read >= extent
+    ? alone(extent + after - read, `padded ${name}`)
+    : alone(extent - read, name);
+}
+
+/** Windows tile the volume. */
+function fits(window: WindowNode): boolean {
+  const { input, node, stride } = window;
+  if ((node.layer!.options as { padding?: unknown }).padding !== 'same')
+    return restOf(window) === undefined;
+  return [0, 1].every((axis) => input[axis]! % stride[axis]! === 0);
 }

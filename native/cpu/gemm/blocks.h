@@ -34,5 +34,9 @@ struct Blocks {
   static constexpr int kColumnStride = (MR + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
 };
 
+// Elements from row to row where a matrix A lies in slices of 128 columns (winograd/).
+template <class T>
+constexpr int kShortRowStride = 128 + kLanes<T>;
+
 }  // namespace striate::cpu::STRIATE_ISA
 #endif

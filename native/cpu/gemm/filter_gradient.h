@@ -111,13 +111,21 @@ struct FilterGradient {
         if (toDb.data)
           sumPanel(panel, count, toDb.data + n, smaller(B::NR, width - n), toDb.add || step > 0);
       }
+      if (source.plain()) source.prefetch(t.row, t.rowEnd, window, count);
       for (std::int64_t row = t.row; row < t.rowEnd; row += B::MR) {
         const std::int64_t height = smaller(B::MR, t.rowEnd - row);
         for (std::int64_t i = 0; i < height; ++i) offset[i] = (row + i) * to.pitch;
-        source.pack(a, source.cut(row, height), window, count);
+        const T* left = a;
+        std::int64_t stride = B::kColumnStride;
+        if (source.plain()) {
+          left = source.windows.source.data + window * source.windows.source.pitch + row;
+          stride = source.windows.source.pitch;
+        } else {
+          source.pack(a, source.cut(row, height), window, count);
+        }
         multiplyBlock<T, Packing::Columns>(
-            a, 0, height, count, {right, count * B::NR, B::NR, nullptr, width}, 0, 0, width,
-            {to.data, to.add || step > 0, false, nullptr}, offset);
+            left, 0, height, count, {right, count * B::NR, B::NR, nullptr, width}, 0, 0, width,
+            {to.data, to.add || step > 0, false, nullptr}, offset, stride);
       }
     }
   }

@@ -47,16 +47,17 @@ struct Target {
 template <class T, Packing kPacking>
 void multiplyBlock(const T* a, std::int64_t aPanel, std::int64_t rows, std::int64_t depth,
                    const Panels<T>& b, std::int64_t k, std::int64_t n, std::int64_t end,
-                   const Target<T>& target, const std::int64_t* offset) {
+                   const Target<T>& target, const std::int64_t* offset,
+                   std::int64_t aStride = Blocks<T>::kColumnStride) {
   for (; n < end; n += Blocks<T>::NR) {
     const T* right = b.at(n, k);
     const std::int64_t stride = b.stride(n);
     const int columns = static_cast<int>(smaller(Blocks<T>::NR, end - n));
     for (std::int64_t i = 0; i < rows; i += Blocks<T>::MR)
-      multiply<T, kPacking>({a + i / Blocks<T>::MR * aPanel, right, stride, depth, target.c + n,
-                             offset + i, static_cast<int>(smaller(Blocks<T>::MR, rows - i)),
-                             columns, target.add, target.relu,
-                             target.bias ? target.bias + n : nullptr});
+      multiply<T, kPacking>({a + i / Blocks<T>::MR * aPanel, aStride, right, stride, depth,
+                             target.c + n, offset + i,
+                             static_cast<int>(smaller(Blocks<T>::MR, rows - i)), columns,
+                             target.add, target.relu, target.bias ? target.bias + n : nullptr});
   }
 }
 

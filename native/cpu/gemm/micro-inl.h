@@ -8,13 +8,15 @@
 #if defined(STRIATE_ISA)
 namespace striate::cpu::STRIATE_ISA {
 
-// How A is packed: each row contiguous (kRowStride apart), or each column (kColumnStride apart).
-enum class Packing { Rows, Columns };
+// How A is packed: each row contiguous (kRowStride or kShortRowStride apart), or each column (`aStride`
+// apart).
+enum class Packing { Rows, ShortRows, Columns };
 
 // C[rows, columns] (+)= A[rows, depth] * B[depth, columns], then + bias, then rectified.
 template <class T>
 struct Tile {
   const T* a;
+  std::int64_t aStride;  // elements between two columns, where these are contiguous
   const T* b;
   std::int64_t bStride;  // elements between two rows of B
   std::int64_t depth;
@@ -32,7 +34,8 @@ STRIATE_HD Vector<T> finish(Vector<T> sum, const Tile<T>& t, int column, Vector<
   if (t.add) sum += old;
   if (t.bias) {
     const std::int64_t left = t.columns - column;
-    sum += left < kLanes<T> ? loadPartial(t.bias + column, left) : load(t.bias + column);
+    const bool whole = left >= kLanes<T>;
+    sum += whole ? load(t.bias + column) : loadPartial(t.bias + column, left);
   }
   return t.relu ? rectify<T>(sum) : sum;
 }
@@ -40,9 +43,11 @@ STRIATE_HD Vector<T> finish(Vector<T> sum, const Tile<T>& t, int column, Vector<
 template <class T, Packing kPacking, int Rows, int Vectors>
 void multiplyTile(const Tile<T>& t) {
   constexpr int kLane = kLanes<T>;
-  constexpr int kRow = kPacking == Packing::Rows ? Blocks<T>::kRowStride : 1;
+  constexpr int kRow = kPacking == Packing::Rows        ? Blocks<T>::kRowStride
+                       : kPacking == Packing::ShortRows ? kShortRowStride<T>
+                                                        : 1;
   constexpr int kAhead = 32;
-  constexpr int kStep = kPacking == Packing::Rows ? 1 : Blocks<T>::kColumnStride;
+  const std::int64_t step = kPacking == Packing::Columns ? t.aStride : 1;
   Vector<T> sum[Rows][Vectors] = {};
   const T* a = t.a;
   const T* b = t.b;
@@ -67,7 +72,7 @@ void multiplyTile(const Tile<T>& t) {
     }
 #pragma GCC unroll 4
     for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b + kAhead * t.bStride + v * kLane);
-    a += kStep;
+    a += step;
     b += t.bStride;
   }
   const bool plain = !t.bias && !t.relu && t.columns == Vectors * kLane;

@@ -154,6 +154,24 @@ struct WindowColumns {
 
   Windows<T> windows;
 
+  // Whether the volume is the matrix as it lies: windows of one pixel, one after another. The micro-kernel may read
+  // one channel more than it is asked for, so their number is even.
+  bool plain() const {
+    return windows.h.count == 1 && windows.w.count == 1 && windows.targetHeight == 1 &&
+           windows.source.height == 1 && windows.w.step == 1 && windows.w.first == 0 &&
+           windows.source.channels % 2 == 0;
+  }
+
+  // Asks for rows [row, rowEnd) of windows of a plain matrix, in the order of memory: the micro-kernel takes a few
+  // elements of each window, a stride that no hardware foresees.
+  void prefetch(std::int64_t row, std::int64_t rowEnd, std::int64_t window,
+                std::int64_t count) const {
+    constexpr std::int64_t kLine = 64 / sizeof(T);
+    const T* from = windows.source.data + window * windows.source.pitch;
+    for (std::int64_t i = 0; i < count; ++i, from += windows.source.pitch)
+      for (std::int64_t c = row; c < rowEnd; c += kLine) __builtin_prefetch(from + c, 0, 2);
+  }
+
   // Rows [row, row + rows) of A, at most MR.
   Panel cut(std::int64_t row, std::int64_t rows) const {
     const Source<T>& s = windows.source;

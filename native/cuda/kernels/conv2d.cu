@@ -279,6 +279,7 @@ void backwardFilter(const Call& call, const Conv2d::Attributes& a) {
 void checkConvolution(int op, const void* attributes, const View* views) {
   const auto& a = *static_cast<const Conv2d::Attributes*>(attributes);
   const auto [x, w, y, b, workspace] = Conv2d::roles(op, views);
+  requireArgument(a.winograd == 0, "Winograd's algorithm is the CPU device's");
   const ConvShape s(a, x, w ? w.size[0] : 0, w ? w.size[1] : 0, y);
   requireArgument(a.algorithm != Conv2d::Gemm || s.pointwise || s.taps == 0,
                   "algorithm 1 (gemm) takes 1x1 filters of stride 1 without padding");

@@ -2,7 +2,7 @@
 //
 // x is read twice: once for the statistics, once to apply them. The pixels of an image are cut into at most
 // four parts; a block takes one part of one image and up to 128 channels, its threads four channels each,
-// eight pixels side by side. A part leaves (mean, M2) by channel, which a block a group joins in a fixed
+// eight pixels side by side. A part leaves (mean, M2) by channel, which the threads of a group join in a fixed
 // order. Must move forward: x twice, y once; backward: x and dy twice, dx once; moves that, two doubles a
 // channel and part, and the vectors of channels once for eight pixels.
 #include "ops/group_norm.h"
@@ -28,8 +28,9 @@ constexpr int kLeft = kRows * kMostPacket * kPitch;  // elements
 
 // [images, pixels, channels]; parts of each image.
 struct Shape {
-  std::int64_t pixels;
+  std::int64_t images, pixels;
   std::int32_t channels, groups, parts;
+  std::int32_t groupThreads;  // that join one group: a power of two
 
   __device__ __forceinline__ std::int64_t begin(int part) const { return part * pixels / parts; }
   __device__ __forceinline__ std::int32_t perGroup() const { return channels / groups; }
@@ -86,6 +87,26 @@ __device__ __forceinline__ ChannelThread channelThread(const Shape& s) {
   const std::int32_t t = static_cast<std::int32_t>(threadIdx.x);
   const std::int32_t channel = static_cast<std::int32_t>(blockIdx.y) * kColumns * Width + t;
   return {channel, t % Width * kPitch + t / Width, t < kColumns * Width && channel < s.channels};
+}
+
+// One of the threads that join the channels and parts of a group of an image. A block has as many groups as
+// leave no thread idle, side by side, so that it reads and writes whole sectors of the channels.
+struct GroupThread {
+  std::int64_t image;
+  std::int32_t group, first, thread, lane;
+  bool exists;
+};
+__device__ __forceinline__ GroupThread groupThread(const Shape& s) {
+  GroupThread t;
+  t.thread = static_cast<std::int32_t>(threadIdx.x);
+  t.lane = t.thread % s.groupThreads;
+  const std::int64_t at =
+      std::int64_t(blockIdx.x) * (kThreads / s.groupThreads) + t.thread / s.groupThreads;
+  t.image = at / s.groups;
+  t.group = static_cast<std::int32_t>(at % s.groups);
+  t.first = t.group * s.perGroup();
+  t.exists = t.image < s.images;
+  return t;
 }
 
 struct Moments {
@@ -151,48 +172,50 @@ struct Statistics {
   float epsilon;
 };
 
-// A block a group of an image joins its channels and parts.
+// Joins the channels and parts of each group.
 __global__ void __launch_bounds__(kThreads)
     statisticsKernel(Shape s, double* workspace, Statistics a) {
   STRIATE_SHARED(double, counts, kThreads);
   STRIATE_SHARED(double, means, kThreads);
   STRIATE_SHARED(double, squares, kThreads);
-  const int thread = static_cast<int>(threadIdx.x), image = static_cast<int>(blockIdx.x) / s.groups,
-            group = static_cast<int>(blockIdx.x) % s.groups, first = group * s.perGroup();
+  const GroupThread t = groupThread(s);
+  const std::int32_t end = t.exists ? t.first + s.perGroup() : 0;
   Moments joined = {};
   for (int part = 0; part < s.parts; ++part)
-    for (int c = first + thread; c < first + s.perGroup(); c += kThreads)
+    for (int c = t.first + t.lane; c < end; c += s.groupThreads)
       joined.add({static_cast<double>(s.begin(part + 1) - s.begin(part)),
-                  load(static_cast<const double*>(s.sums(workspace, image, part, 0)) + c),
-                  load(static_cast<const double*>(s.sums(workspace, image, part, 1)) + c)});
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    store(counts + thread, joined.count);
-    store(means + thread, joined.mean);
-    store(squares + thread, joined.m2);
+                  load(static_cast<const double*>(s.sums(workspace, t.image, part, 0)) + c),
+                  load(static_cast<const double*>(s.sums(workspace, t.image, part, 1)) + c)});
+  for (int half = s.groupThreads / 2; half > 0; half /= 2) {
+    store(counts + t.thread, joined.count);
+    store(means + t.thread, joined.mean);
+    store(squares + t.thread, joined.m2);
     __syncthreads();
-    if (thread < half)
-      joined.add({load(counts + thread + half), load(means + thread + half),
-                  load(squares + thread + half)});
+    if (t.lane < half)
+      joined.add({load(counts + t.thread + half), load(means + t.thread + half),
+                  load(squares + t.thread + half)});
     __syncthreads();
   }
-  if (thread == 0) {
-    store(means, joined.mean);
-    store(squares, joined.m2 / joined.count);
+  if (t.lane == 0) {
+    store(means + t.thread, joined.mean);
+    store(squares + t.thread, joined.m2 / joined.count);
   }
   __syncthreads();
-  const double exact = load(means), variance = load(squares);
+  if (!t.exists) return;
+  const double exact = load(means + t.thread - t.lane),
+               variance = load(squares + t.thread - t.lane);
   const float mean = static_cast<float>(exact);
-  if (thread == 0) {
-    store(a.mean.data + image * a.mean.pitch + group, mean);
-    store(a.variance.data + image * a.variance.pitch + group, static_cast<float>(variance));
+  if (t.lane == 0) {
+    store(a.mean.data + t.image * a.mean.pitch + t.group, mean);
+    store(a.variance.data + t.image * a.variance.pitch + t.group, static_cast<float>(variance));
   }
   const double inverse = 1 / sqrt(variance + static_cast<double>(a.epsilon));
-  for (int c = first + thread; c < first + s.perGroup(); c += kThreads) {
+  for (int c = t.first + t.lane; c < end; c += s.groupThreads) {
     const double factor = static_cast<double>(load(a.gamma + c)) * inverse;
-    store(s.vector(workspace, image, 0) + c, mean);
-    store(s.vector(workspace, image, 1) + c, static_cast<float>(factor));
+    store(s.vector(workspace, t.image, 0) + c, mean);
+    store(s.vector(workspace, t.image, 1) + c, static_cast<float>(factor));
     // What rounding took from the mean counts where the mean is large beside the deviation.
-    store(s.vector(workspace, image, 2) + c,
+    store(s.vector(workspace, t.image, 2) + c,
           static_cast<float>(static_cast<double>(load(a.beta + c)) -
                              (exact - static_cast<double>(mean)) * factor));
   }
@@ -285,63 +308,65 @@ struct Gradients {
   }
 };
 
-// A block a group of an image: part 0 takes in the others, and the sums over the group give the vectors
-// mean, scale, offset and slope of its channels.
+// Part 0 of each channel takes in the others, and the sums over a group give the vectors mean, scale, offset
+// and slope of its channels.
 __global__ void __launch_bounds__(kThreads)
     gradientTotalsKernel(Shape s, double* workspace, Gradients a) {
   STRIATE_SHARED(double, sums, kThreads);
   STRIATE_SHARED(double, products, kThreads);
-  const int thread = static_cast<int>(threadIdx.x), image = static_cast<int>(blockIdx.x) / s.groups,
-            group = static_cast<int>(blockIdx.x) % s.groups, first = group * s.perGroup();
+  const GroupThread t = groupThread(s);
+  const std::int32_t end = t.exists ? t.first + s.perGroup() : 0;
   double sum = 0, product = 0;
-  for (int c = first + thread; c < first + s.perGroup(); c += kThreads) {
+  for (int c = t.first + t.lane; c < end; c += s.groupThreads) {
     double total = 0, totalProduct = 0;
     for (int part = 0; part < s.parts; ++part) {
-      total += load(static_cast<const double*>(s.sums(workspace, image, part, 0)) + c);
-      totalProduct += load(static_cast<const double*>(s.sums(workspace, image, part, 1)) + c);
+      total += load(static_cast<const double*>(s.sums(workspace, t.image, part, 0)) + c);
+      totalProduct += load(static_cast<const double*>(s.sums(workspace, t.image, part, 1)) + c);
     }
-    store(s.sums(workspace, image, 0, 0) + c, total);
-    store(s.sums(workspace, image, 0, 1) + c, totalProduct);
+    store(s.sums(workspace, t.image, 0, 0) + c, total);
+    store(s.sums(workspace, t.image, 0, 1) + c, totalProduct);
     sum += static_cast<double>(load(a.gamma + c)) * total;
     product += static_cast<double>(load(a.gamma + c)) * totalProduct;
   }
-  for (int half = kThreads / 2; half > 0; half /= 2) {
-    store(sums + thread, sum);
-    store(products + thread, product);
+  for (int half = s.groupThreads / 2; half > 0; half /= 2) {
+    store(sums + t.thread, sum);
+    store(products + t.thread, product);
     __syncthreads();
-    if (thread < half) {
-      sum += load(static_cast<const double*>(sums) + thread + half);
-      product += load(static_cast<const double*>(products) + thread + half);
+    if (t.lane < half) {
+      sum += load(static_cast<const double*>(sums) + t.thread + half);
+      product += load(static_cast<const double*>(products) + t.thread + half);
     }
     __syncthreads();
   }
-  if (thread == 0) {
-    store(sums, sum);
-    store(products, product);
+  if (t.lane == 0) {
+    store(sums + t.thread, sum);
+    store(products + t.thread, product);
   }
   __syncthreads();
-  const double inverse = a.inverse(image, group);
-  const double offset = inverse * load(static_cast<const double*>(sums)) / s.values(),
-               slope = inverse * inverse * inverse * load(static_cast<const double*>(products)) /
-                       s.values();
-  const float mean = load(a.mean.data + image * a.mean.pitch + group);
-  for (int c = first + thread; c < first + s.perGroup(); c += kThreads) {
-    store(s.vector(workspace, image, 0) + c, mean);
-    store(s.vector(workspace, image, 1) + c,
+  if (!t.exists) return;
+  const int place = t.thread - t.lane;
+  const double inverse = a.inverse(t.image, t.group);
+  const double offset = inverse * load(static_cast<const double*>(sums) + place) / s.values(),
+               slope = inverse * inverse * inverse *
+                       load(static_cast<const double*>(products) + place) / s.values();
+  const float mean = load(a.mean.data + t.image * a.mean.pitch + t.group);
+  for (int c = t.first + t.lane; c < end; c += s.groupThreads) {
+    store(s.vector(workspace, t.image, 0) + c, mean);
+    store(s.vector(workspace, t.image, 1) + c,
           static_cast<float>(static_cast<double>(load(a.gamma + c)) * inverse));
-    store(s.vector(workspace, image, 2) + c, static_cast<float>(offset));
-    store(s.vector(workspace, image, 3) + c, static_cast<float>(slope));
+    store(s.vector(workspace, t.image, 2) + c, static_cast<float>(offset));
+    store(s.vector(workspace, t.image, 3) + c, static_cast<float>(slope));
   }
 }
 
 // dgamma or dbeta: a thread a channel sums over the images.
 template <bool Gamma, bool Add>
 __global__ void __launch_bounds__(kThreads)
-    parametersKernel(Shape s, std::int32_t images, double* workspace, Gradients a) {
+    parametersKernel(Shape s, double* workspace, Gradients a) {
   const int c = static_cast<int>(blockIdx.x * kThreads + threadIdx.x);
   if (c >= s.channels) return;
   double sum = 0;
-  for (int image = 0; image < images; ++image) {
+  for (std::int64_t image = 0; image < s.images; ++image) {
     const double part =
         load(static_cast<const double*>(s.sums(workspace, image, 0, Gamma ? 1 : 0)) + c);
     sum += Gamma ? part * a.inverse(image, c / s.perGroup()) : part;
@@ -380,8 +405,20 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 
 Shape shapeOf(const View& x, std::int32_t groups) {
   const std::int64_t pixels = x.pixels() / std::max<std::int64_t>(x.size[0], 1);
-  return {pixels, static_cast<std::int32_t>(x.channels()), groups,
-          static_cast<std::int32_t>(std::min<std::int64_t>(GroupNorm::kParts, pixels))};
+  const auto channels = static_cast<std::int32_t>(x.channels());
+  std::int32_t groupThreads = 1;
+  while (groupThreads < kThreads && groupThreads < channels / groups) groupThreads *= 2;
+  return {x.size[0],
+          pixels,
+          channels,
+          groups,
+          static_cast<std::int32_t>(std::min<std::int64_t>(GroupNorm::kParts, pixels)),
+          groupThreads};
+}
+
+// Blocks of the kernels that join groups.
+std::int64_t groupBlocks(const Shape& s) {
+  return ceilDivide(s.images * s.groups, kThreads / s.groupThreads);
 }
 
 // Widest packet of at most four elements that all views allow.
@@ -402,17 +439,17 @@ void launchGrid(const char* name, void (*kernel)(Parameters...), std::int64_t ac
 // Calls body(walk, blocks, images) for pieces of the batch whose packets are numbered with 32 bits and whose
 // images fit the grid.
 template <class Body>
-void forEachWalk(const Shape& s, std::int64_t images, int width, const Body& body) {
+void forEachWalk(const Shape& s, int width, const Body& body) {
   constexpr std::int64_t kMostImages = 65535;
   const std::int64_t packets = s.channels / width,
                      most = std::max<std::int64_t>(1, kMostItems / packets) * kRepeats;
-  for (std::int64_t image = 0; image < images; image += kMostImages)
+  for (std::int64_t image = 0; image < s.images; image += kMostImages)
     for (std::int64_t first = 0; first < s.pixels; first += most) {
       const std::int64_t pixels = std::min(most, s.pixels - first),
                          atOnce = ceilDivide(pixels, kRepeats);
       body(Walk{first, first + pixels, static_cast<std::uint32_t>(atOnce),
                 static_cast<std::uint32_t>(packets), static_cast<std::uint32_t>(image)},
-           ceilDivide(atOnce * packets, kThreads), std::min(kMostImages, images - image));
+           ceilDivide(atOnce * packets, kThreads), std::min(kMostImages, s.images - image));
     }
 }
 
@@ -429,20 +466,19 @@ void forward(const Call& call, const GroupNorm::Attributes& a) {
   const View &x = v[0], &y = v[3];
   const cudaStream_t stream = call.context.stream;
   const Shape s = shapeOf(x, a.groups);
-  const std::int64_t images = x.size[0];
   double* const workspace = v[6].as<double>();
   forWidth<kMostPacket>(commonWidth(s.channels, x), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    launchGrid("groupNormMoments", momentsKernel<kWidth, S>, images * s.parts,
+    launchGrid("groupNormMoments", momentsKernel<kWidth, S>, s.images * s.parts,
                ceilDivide(s.channels, kColumns * kWidth), stream, s, matrix<const S>(x), workspace);
   });
-  launchGrid("groupNormStatistics", statisticsKernel, images * s.groups, 1, stream, s, workspace,
+  launchGrid("groupNormStatistics", statisticsKernel, groupBlocks(s), 1, stream, s, workspace,
              Statistics{v[1].as<float>(), v[2].as<float>(), matrix<float>(v[4]),
                         matrix<float>(v[5]), a.epsilon});
   const int width = std::min(vectorWidth(v[6], s.channels), commonWidth(s.channels, x, y));
   forWidth<kMostPacket>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachWalk(s, images, kWidth, [&](const Walk& walk, std::int64_t blocks, std::int64_t count) {
+    forEachWalk(s, kWidth, [&](const Walk& walk, std::int64_t blocks, std::int64_t count) {
       launchGrid("groupNormApply",
                  y.accumulates() ? applyKernel<kWidth, true, S> : applyKernel<kWidth, false, S>,
                  blocks, count, stream, walk, s, matrix<const S>(x), workspace, matrix<S>(y));
@@ -456,23 +492,22 @@ void backward(const Call& call, const GroupNorm::Attributes& a) {
   const View &x = v[0], &dy = v[4], &dx = v[5], &dgamma = v[6], &dbeta = v[7];
   const cudaStream_t stream = call.context.stream;
   const Shape s = shapeOf(x, a.groups);
-  const std::int64_t images = x.size[0];
   double* const workspace = v[8].as<double>();
   Gradients gradients{v[1].as<float>(), matrix<const float>(v[2]), matrix<const float>(v[3]),
                       nullptr, a.epsilon};
   forWidth<kMostPacket>(commonWidth(s.channels, x, dy), [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    launchGrid("groupNormGradientSums", gradientSumsKernel<kWidth, S>, images * s.parts,
+    launchGrid("groupNormGradientSums", gradientSumsKernel<kWidth, S>, s.images * s.parts,
                ceilDivide(s.channels, kColumns * kWidth), stream, s, matrix<const S>(x),
                matrix<const S>(dy), gradients.mean, workspace);
   });
-  launchGrid("groupNormGradientTotals", gradientTotalsKernel, images * s.groups, 1, stream, s,
+  launchGrid("groupNormGradientTotals", gradientTotalsKernel, groupBlocks(s), 1, stream, s,
              workspace, gradients);
   const auto parameters = [&](const View& out, auto overwrite, auto add) {
     if (!out) return;
     gradients.out = out.as<float>();
     launchItems("groupNormParameters", out.accumulates() ? add : overwrite, s.channels, stream, s,
-                static_cast<std::int32_t>(images), workspace, gradients);
+                workspace, gradients);
   };
   parameters(dgamma, parametersKernel<true, false>, parametersKernel<true, true>);
   parameters(dbeta, parametersKernel<false, false>, parametersKernel<false, true>);
@@ -480,7 +515,7 @@ void backward(const Call& call, const GroupNorm::Attributes& a) {
   const int width = std::min(vectorWidth(v[8], s.channels), commonWidth(s.channels, x, dy, dx));
   forWidth<kMostPacket>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
-    forEachWalk(s, images, kWidth, [&](const Walk& walk, std::int64_t blocks, std::int64_t count) {
+    forEachWalk(s, kWidth, [&](const Walk& walk, std::int64_t blocks, std::int64_t count) {
       launchGrid("groupNormBackward",
                  dx.accumulates() ? applyGradientKernel<kWidth, true, S>
                                   : applyGradientKernel<kWidth, false, S>,

@@ -97,9 +97,7 @@ __global__ void __launch_bounds__(kThreads, kFewBlocks)
       }
     }
   Packet<float, Width> bias = {};
-  if (b != nullptr)
-#pragma unroll
-    for (int e = 0; e < Width; ++e) bias.values[e] = load(b + position * z.biasPitch + k + e);
+  if (b != nullptr) bias = loadPacket<Width>(b + position * z.biasPitch + k);
 #pragma unroll
   for (int j = 0; j < kImages; ++j) {
     if (n + j >= z.images) break;
@@ -222,7 +220,8 @@ template <class S>
 void forward(const LocallyConnected2d::Attributes& a, const Call& call) {
   const auto v = LocallyConnected2d::roles(LocallyConnected2d::Forward, call.views);
   const std::int64_t K = v.y.size[3], positions = v.y.size[1] * v.y.size[2];
-  const int width = std::min({4, packetWidth(v.y, K), packetWidth(v.w, K)});
+  const int width =
+      std::min({4, packetWidth(v.y, K), packetWidth(v.w, K), v.b ? packetWidth(v.b, K) : 4});
   forWidth<4>(width, [&](auto w) {
     forStep(packetWidth(v.x, v.x.size[3]), [&](auto step) {
       constexpr int kWidth = decltype(w)::value;

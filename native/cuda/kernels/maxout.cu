@@ -1,8 +1,10 @@
-// Maxout and its gradient; see ops/maxout.h. A thread takes a packet of y's channels and the packets of x
-// that it is the maximum of, for groups of two to four; one channel of y and its group otherwise. Must move:
-// x, y and the switches (dy, the switches and dx) once; moves that, where groups are larger than four through
-// the cache: neighbouring threads share sectors.
+// Maxout and its gradient; see ops/maxout.h. A thread takes one packet of x and the channels of y that are
+// its maxima, for groups of two and four; three packets and one of y for groups of three, one channel of y
+// and its group otherwise. Must move: x, y and the switches (dy, the switches and dx) once; moves that, where
+// groups are of three or above four through the cache: neighbouring threads share sectors.
 #include "ops/maxout.h"
+
+#include <algorithm>
 
 #include "cuda/kernel.h"
 #include "cuda/storage.h"
@@ -36,6 +38,12 @@ __device__ __forceinline__ GroupThread groupThread(const MaxoutArguments<S>& a, 
           row < a.pixels};
 }
 
+// Elements of x that are read at once by a thread with groups of `Pieces` for `Width` channels of y.
+template <int Pieces, int Width, class S>
+constexpr int partWidth() {
+  return Pieces == 3 ? Width : std::min(Pieces * Width, kMostWidth<S>);
+}
+
 // `Pieces` is 0 where their number is known at run time alone; then `Width` is 1.
 template <int Pieces, int Width, bool Add, class S>
 __global__ void __launch_bounds__(kThreads, kBlocks) maxoutKernel(MaxoutArguments<S> a) {
@@ -46,12 +54,13 @@ __global__ void __launch_bounds__(kThreads, kBlocks) maxoutKernel(MaxoutArgument
   Packet<float, Width> best;
   Packet<std::uint8_t, Width> winner;
   if constexpr (Pieces > 0) {
+    constexpr int kPart = partWidth<Pieces, Width, S>();
     float values[Pieces * Width];
 #pragma unroll
-    for (int p = 0; p < Pieces; ++p) {
-      const Packet<float, Width> packet = loadFloats<Width>(from + p * Width);
+    for (int p = 0; p < Pieces * Width; p += kPart) {
+      const Packet<float, kPart> packet = loadFloats<kPart>(from + p);
 #pragma unroll
-      for (int e = 0; e < Width; ++e) values[p * Width + e] = packet.values[e];
+      for (int e = 0; e < kPart; ++e) values[p + e] = packet.values[e];
     }
 #pragma unroll
     for (int e = 0; e < Width; ++e) {
@@ -95,16 +104,17 @@ __global__ void __launch_bounds__(kThreads, kBlocks) maxoutBackwardKernel(Maxout
       loadPacket<Width>(static_cast<const std::uint8_t*>(a.switches) + t.pixel * a.channels + t.c);
   S* const to = a.wide + t.pixel * a.widePitch + std::int64_t(t.c) * pieces;
   if constexpr (Pieces > 0) {
+    constexpr int kPart = partWidth<Pieces, Width, S>();
 #pragma unroll
-    for (int p = 0; p < Pieces; ++p) {
-      Packet<float, Width> out = {};
-      if constexpr (Add) out = loadFloats<Width>(static_cast<const S*>(to) + p * Width);
+    for (int p = 0; p < Pieces * Width; p += kPart) {
+      Packet<float, kPart> out = {};
+      if constexpr (Add) out = loadFloats<kPart>(static_cast<const S*>(to) + p);
 #pragma unroll
-      for (int e = 0; e < Width; ++e) {
-        const int at = p * Width + e;
+      for (int e = 0; e < kPart; ++e) {
+        const int at = p + e;
         if (winner.values[at / Pieces] == at % Pieces) out.values[e] += dy.values[at / Pieces];
       }
-      storeFloats(to + p * Width, out);
+      storeFloats(to + p, out);
     }
   } else {
     for (int i = 0; i < pieces; ++i) {
@@ -139,7 +149,11 @@ void run(const Call& call, int pieces) {
   };
   int width = std::min(packetWidth(wide, channels), packetWidth(narrow, channels));
   while (!aligned(width)) width /= 2;
-  if (pieces > 4) width = 1;
+  // One packet of x a thread, where it holds whole groups.
+  const bool even = pieces == 2 || pieces == 4;
+  const int groups = even ? packetWidth(wide, channels * pieces) / pieces : width;
+  const bool alone = pieces > 4 || groups == 0;
+  width = alone ? 1 : std::min(width, groups);
   forWidth<kMostWidth<S>>(width, [&](auto w) {
     constexpr int kWidth = decltype(w)::value;
     const std::int64_t packets = channels / kWidth,
@@ -156,14 +170,14 @@ void run(const Call& call, int pieces) {
                                  static_cast<std::uint32_t>(std::min(most, pixels - first)),
                                  static_cast<std::uint32_t>(packets)};
       const bool add = (forward ? narrow : wide).accumulates();
-      if (pieces == 2)
+      if (alone)
+        start<0, 1>(call, a, add);
+      else if (pieces == 2)
         start<2, kWidth>(call, a, add);
       else if (pieces == 3)
         start<3, kWidth>(call, a, add);
-      else if (pieces == 4)
-        start<4, kWidth>(call, a, add);
       else
-        start<0, 1>(call, a, add);
+        start<4, kWidth>(call, a, add);
     }
   });
 }

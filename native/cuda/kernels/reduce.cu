@@ -36,6 +36,7 @@ __global__ void __launch_bounds__(kThreads) partialSumKernel(ReduceArguments<S> 
       for (int e = 0; e < kWidth; ++e) sum += static_cast<double>(p.values[e]);
       continue;
     }
+#pragma unroll 1
     for (std::int64_t e = i; e < i + kWidth && e < elements; ++e)
       sum += static_cast<double>(loadFloat(a.x + e / a.channels * a.pitch + e % a.channels));
   }

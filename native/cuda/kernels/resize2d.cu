@@ -1,10 +1,10 @@
 // Nearest and bilinear interpolation and their gradients; see ops/resize2d.h.
-// Must move: x and y once; neighbouring threads read shared pixels again from the cache. Backward is a gather
-// over the outputs that took a pixel; no atomics.
+// Must move: x and y once. A block takes a tile of what it writes, whose pixels share what they read; what
+// lies around a tile is read again. Backward is a gather over the outputs that took a pixel; no atomics.
 #include "ops/resize2d.h"
 
-#include "cuda/pixels.h"
 #include "cuda/storage.h"
+#include "cuda/windows.h"
 
 namespace striate::cuda {
 
@@ -28,7 +28,7 @@ __device__ __forceinline__ void put(S* to, Packet<float, Width> value, bool add)
 
 template <int Width, bool Nearest, class S>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    resizeKernel(PixelGrid grid, Axis32 rows, Axis32 columns, Volume<const S> x, Volume<S> y,
+    resizeKernel(TileGrid grid, Axis32 rows, Axis32 columns, Volume<const S> x, Volume<S> y,
                  bool add) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 
 template <int Width, bool Nearest, class S>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    resizeBackwardKernel(PixelGrid grid, Axis32 rows, Axis32 columns, Volume<const S> dy,
+    resizeBackwardKernel(TileGrid grid, Axis32 rows, Axis32 columns, Volume<const S> dy,
                          Volume<S> dx, bool add) {
   const PixelThread t = grid.thread(Width);
   if (!t.exists) return;
@@ -84,7 +84,8 @@ void resize2d(const Call& call) {
     const std::int64_t C = x.size[3];
     forWidth<kMostWidth<S>>(std::min(packetWidth(from, C), packetWidth(to, C)), [&](auto w) {
       constexpr int kWidth = decltype(w)::value;
-      forEachPixelGrid(to, kWidth, [&](const PixelGrid& grid, std::int64_t items) {
+      forEachTileGrid(to, kWidth, [&](const TileGrid& grid, std::int64_t blocks) {
+        const std::int64_t items = blocks * kThreads;
         if (forwards)
           launchItems("resize2d",
                       nearest ? resizeKernel<kWidth, true, S> : resizeKernel<kWidth, false, S>,

@@ -27,8 +27,10 @@ __global__ void __launch_bounds__(kThreads)
   const bool valid = label >= 0 && label < logits.columns;
   const float own = valid ? load(x + label) : NAN;
   float sum = valid ? 0.0f : NAN;
-  for (int c = lane; c < logits.columns; c += kWarp)
-    if (c != label) sum += SvmHinge::loss<Squared>(load(x + c) + (a.margin - own));
+  for (int c = lane; c < logits.columns; c += kWarp) {
+    const float other = load(x + c);
+    if (c != label) sum += SvmHinge::loss<Squared>(other + (a.margin - own));
+  }
   sum = warpSum(sum);
   const int before = rowRank(x, logits.columns, lane, label, own);
   if (lane == 0) reportRow(row, sum, before, losses, counts);
