@@ -50,6 +50,7 @@ export {
 } from './initializers/index.js';
 export type { Plan } from './program/plan.js';
 export type { Precision } from './program/precision.js';
+export { liveTensors, type LiveTensor } from './runtime/trace.js';
 export type { Recompute } from './program/recompute-options.js';
 export type { Summary, SummaryOptions, SummaryRow } from './reports/summary.js';
 export type { ReceptiveField } from './reports/receptive-field.js';

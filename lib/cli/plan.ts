@@ -29,6 +29,7 @@ interface PlanOptions extends CommonOptions {
   precision: 'float32' | 'float64';
   deviceMemory?: number;
   recompute?: Recompute;
+  threads?: number;
 }
 
 export function addPlan(program: Command): void {
@@ -52,6 +53,7 @@ export function addPlan(program: Command): void {
         .choices(['float32', 'float64'])
         .default('float32'),
     )
+    .option('--threads <n>', 'counts what so many threads of a CPU device need', count)
     .addOption(shared.recompute())
     .option('--device-memory <amount>', 'says whether it fits: 24GB, 16GiB, 800MB', amountOfMemory)
     .action(plan);
@@ -78,7 +80,7 @@ async function plan(model: string, options: PlanOptions): Promise<void> {
 }
 
 function planFor(network: Network, options: PlanOptions, optimizer: PlannedOptimizer): Plan {
-  const { batch, microBatch, device, precision, recompute } = options;
+  const { batch, microBatch, device, precision, recompute, threads } = options;
   const rule = planned[optimizer].make();
   return network.plan({
     batch,
@@ -87,6 +89,7 @@ function planFor(network: Network, options: PlanOptions, optimizer: PlannedOptim
     ...(microBatch === undefined ? {} : { microBatch }),
     ...(rule === undefined ? {} : { optimizer: rule, loss: softmaxCrossEntropy() }),
     ...(recompute === undefined ? {} : { recompute }),
+    ...(threads === undefined ? {} : { threads }),
   });
 }
 

@@ -11,6 +11,8 @@ export interface PlanOptions extends Omit<CompileOptions, 'isolate'> {
   optimizer?: Optimizer;
   loss?: Loss | 'external';
   freeze?: readonly RegExp[];
+  /** Of a CPU device: what its threads need for themselves counts too. Default: it does not. */
+  threads?: number;
   /** Images that pass at once in training; default `batch`. */
   microBatch?: number;
   /** Of training: what is made again; default `'light'`. */
@@ -25,12 +27,14 @@ export function planNetwork(network: NetworkDescription, options: PlanOptions): 
     freeze,
     microBatch,
     recompute,
+    threads,
     precision = 'float32',
     ...rest
   } = options;
   const common = { device: runsOn(precision, 'cpu') ? 'cpu' : 'cuda', ...rest, precision } as const;
+  const counted = common.device === 'cpu' && threads !== undefined ? { threads } : {};
   if (optimizer === undefined || loss === undefined)
-    return new Plan(compileInference(network, common));
+    return new Plan(compileInference(network, common), counted);
   const training = {
     ...common,
     optimizer,
@@ -39,7 +43,7 @@ export function planNetwork(network: NetworkDescription, options: PlanOptions): 
     ...(recompute && { recompute }),
   };
   if (microBatch === undefined || microBatch >= options.batch)
-    return new Plan(compileTraining(network, training));
+    return new Plan(compileTraining(network, training), counted);
   const part = compileTraining(network, { ...training, batch: microBatch, accumulate: true });
-  return new Plan(part, options.batch);
+  return new Plan(part, { batch: options.batch, ...counted });
 }

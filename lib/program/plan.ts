@@ -50,9 +50,9 @@ export class Plan {
   readonly totalBytes: number;
   /**
    * Bytes by purpose: of the arena, what is alive at the peak. With `arena.unused` they add up to
-   * `totalBytes`.
+   * `totalBytes`. `scratch` is what the threads of the CPU device pack into.
    */
-  readonly categories: Readonly<Record<Category, number>>;
+  readonly categories: Readonly<Record<Category | 'scratch', number>>;
   /** `lowerBound`: bytes alive at the peak, which no plan can undercut. `unused` is the rest. */
   readonly arena: {
     readonly bytes: number;
@@ -65,12 +65,20 @@ export class Plan {
   readonly peak: PlanPeak;
   readonly #program: Program;
 
-  constructor(program: Program, batch = program.batch) {
+  /**
+   * `batch`: images a step, where several runs make one. `threads`: of a CPU device that is to be counted
+   * too; left out, the program alone is.
+   */
+  constructor(
+    program: Program,
+    { batch = program.batch, threads = 0 }: { batch?: number; threads?: number } = {},
+  ) {
     this.#program = program;
+    const scratch = threads * scratchBytes;
     this.kind = program.kind;
     this.batch = batch;
     this.microBatch = program.batch;
-    this.totalBytes = totalOf(program.bytes);
+    this.totalBytes = totalOf(program.bytes) + scratch;
     const transient = program.buffers.filter((b) => b.region === 'arena');
     const { bytes: lowerBound, instruction } = peakOf(transient);
     const alive = transient.filter((b) => b.first <= instruction && instruction <= b.last);
@@ -81,7 +89,7 @@ export class Plan {
       unused: arena - lowerBound,
       buffers: transient.length,
     };
-    this.categories = categoriesOf(program, alive);
+    this.categories = { ...categoriesOf(program, alive), scratch };
     this.layers = layersOf(program);
     const at = program.instructions[instruction];
     this.peak = {
@@ -107,7 +115,7 @@ export class Plan {
       .filter((b) => b.region === 'input')
       .reduce((sum, b) => sum + align(b.bytes), 0);
     const arena = assignOffsets(sized.filter((b) => b.region === 'arena')).bytes;
-    return totalOf({ ...bytes, input, arena });
+    return totalOf({ ...bytes, input, arena }) + this.categories.scratch;
   }
 
   /**
@@ -139,6 +147,9 @@ export class Plan {
     return { kind, batch, microBatch, totalBytes, categories, arena, layers, peak };
   }
 }
+
+/** Of each thread of the CPU device; native/cpu/threads.h has the same. */
+const scratchBytes = 2 ** 20;
 
 function totalOf(bytes: Program['bytes']): number {
   const { parameters, gradients, optimizer, state, constants, arena, input } = bytes;

@@ -24,7 +24,7 @@ export interface PlanFit {
 }
 
 /** As the notes on convolutional networks count: parameters and what follows them, volumes, the rest. */
-const groups: readonly { title: string; categories: readonly (readonly [Category, string])[] }[] = [
+const groups: readonly { title: string; categories: readonly (readonly [Category | 'scratch', string])[] }[] = [
   {
     title: 'parameters',
     categories: [
@@ -46,6 +46,7 @@ const groups: readonly { title: string; categories: readonly (readonly [Category
     categories: [
       ['input', 'two staged batches of input'],
       ['workspace', 'workspace of the ops'],
+      ['scratch', 'scratch of the threads'],
     ],
   },
 ];

@@ -42,6 +42,11 @@ export interface DeviceMemory {
   /** The driver's own count of the card; absent on the CPU. */
   free?: number;
   total?: number;
+  /**
+   * What the driver counts as taken beyond `allocated`: its context, libraries and code, what its pool of
+   * eager tensors keeps, other processes. Absent on the CPU.
+   */
+  elsewhere?: number;
 }
 
 export interface TensorOptions {
@@ -102,7 +107,10 @@ export class Device {
 
   /** Live bytes by category, the peak, the limit; all zero after `close()`. */
   memory(): DeviceMemory {
-    return native(() => this.native.memory());
+    const memory = native(() => this.native.memory());
+    const { free, total, allocated } = memory;
+    if (free === undefined || total === undefined) return memory;
+    return { ...memory, elsewhere: Math.max(0, total - free - allocated) };
   }
 
   /**

@@ -56,6 +56,8 @@ export interface RunResult {
 export class Executable {
   readonly program: Program;
   readonly #native: NativeExecutable;
+  /** Bytes that it allocated itself, by region. */
+  readonly allocated: Readonly<Partial<Record<Region, number>>>;
   readonly #owned: readonly NativeBuffer[];
   readonly #inputs: ReadonlyMap<string, number>;
   readonly #outputs: ReadonlyMap<string, number>;
@@ -74,9 +76,11 @@ export class Executable {
     this.#inputs = new Map(program.inputs.map(({ name }, i) => [name, i]));
     this.#outputs = new Map(program.outputs.map(({ name }, i) => [name, i]));
     const owned: NativeBuffer[] = [];
+    const allocated: Partial<Record<Region, number>> = {};
     const allocate = (region: Region): NativeBuffer => {
       const buffer = native(() => device.native.allocate(program.bytes[region], region));
       owned.push(buffer);
+      allocated[region] = (allocated[region] ?? 0) + buffer.byteLength;
       return buffer;
     };
     try {
@@ -98,6 +102,7 @@ export class Executable {
       throw explainOutOfMemory(error, device, program, given);
     }
     this.#owned = owned;
+    this.allocated = allocated;
   }
 
   /**

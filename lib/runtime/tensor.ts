@@ -5,6 +5,7 @@ import { bytesOf, type DType } from '../program/program.js';
 import type { Device } from './device.js';
 import { elementsOver, type Elements } from './elements.js';
 import { native, nativeAsync } from './errors.js';
+import { traceTensor } from './trace.js';
 
 /**
  * Numbers in a device's memory. Made by `device.tensor()` and by eager ops. Call `dispose()` (or declare
@@ -16,6 +17,7 @@ export class Tensor {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly #buffer: NativeBuffer;
+  readonly #forget: (() => void) | undefined;
 
   /** @internal */
   constructor(device: Device, shape: readonly number[], dtype: DType, buffer: NativeBuffer) {
@@ -23,6 +25,8 @@ export class Tensor {
     this.shape = Object.freeze([...shape]);
     this.dtype = dtype;
     this.#buffer = buffer;
+    const description = { device: device.name, shape: this.shape, dtype, bytes: this.#bytes };
+    this.#forget = traceTensor(this, description, () => !device.closed && !buffer.disposed);
   }
 
   /** Number of elements. */
@@ -73,6 +77,7 @@ export class Tensor {
 
   /** Gives the memory back when the work queued before has run. Twice is harmless. */
   dispose(): void {
+    this.#forget?.();
     this.#buffer.dispose();
   }
 

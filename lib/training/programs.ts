@@ -14,7 +14,7 @@ import { compileReading, type ReadingOptions } from '../program/compile-reading.
 import type { TargetDevice } from '../program/op.js';
 import type { Precision } from '../program/precision.js';
 import type { Preprocess } from '../program/preprocess.js';
-import type { Program } from '../program/program.js';
+import type { Program, Region } from '../program/program.js';
 import type { Recompute } from '../program/recompute-options.js';
 import type { Device } from '../runtime/device.js';
 import { native } from '../runtime/errors.js';
@@ -160,6 +160,17 @@ export class Programs {
     return this.#get('infer', type, (inputDtype) =>
       compileInference(network, { ...compileSettings(settings, inputDtype), layout }),
     );
+  }
+
+  /** Bytes beside the slabs, by region. */
+  get allocated(): Partial<Record<Region, number>> {
+    const sums: Partial<Record<Region, number>> = {};
+    const shared = this.#arena === undefined ? {} : { arena: this.#arena.byteLength };
+    const made = [...this.#lasting.values(), ...this.#readings.values()];
+    for (const part of [shared, ...made.map(({ allocated }) => allocated)])
+      for (const [region, bytes] of Object.entries(part) as [Region, number][])
+        sums[region] = (sums[region] ?? 0) + bytes;
+    return sums;
   }
 
   dispose(): void {

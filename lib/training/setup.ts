@@ -9,14 +9,15 @@ import {
 } from '../program/precision.js';
 import type { Program } from '../program/program.js';
 import { Device, device as openDevice, type DeviceName } from '../runtime/device.js';
+import { withBatch } from './auto-batch.js';
 import { checkResumed } from './check-resumed.js';
 import { readCheckpoint, type Checkpoint } from './checkpoint.js';
-import { endsOf } from './ends.js';
+import { endsOf, leastBatch } from './ends.js';
 import { initialValues } from './initial.js';
 import { checkLossScale, LossScale } from './loss-scale.js';
 import { likelyType, trainingProgram, type TrainingSettings } from './programs.js';
 import { Slabs, type Floats } from './slabs.js';
-import { checkOptions, type TrainerOptions } from './trainer-options.js';
+import { checkOptions, firstBatch, type TrainerOptions } from './trainer-options.js';
 import { convertData, type HostTensor } from './weights.js';
 
 /** All that a trainer starts with. */
@@ -47,7 +48,12 @@ export async function setUp(network: Network, options: TrainerOptions): Promise<
   let slabs: Slabs | undefined;
   try {
     requireRuns(precision, device.target);
-    const settings = settingsFor(options, checkpoint, precision, device);
+    const settings = withBatch(network, settingsFor(options, checkpoint, precision, device), {
+      device,
+      isAuto: options.batch === 'auto',
+      least: leastBatch(network),
+      type: likelyType(endsOf(network).input),
+    });
     const seed = options.seed ?? checkpoint?.header.seed ?? 0;
     const layout = trainingProgram(network, settings, likelyType(endsOf(network).input));
     if (checkpoint) checkResumed(checkpoint, network, layout, settings, seed);
@@ -92,7 +98,9 @@ function settingsFor(
   precision: Precision,
   { target: kind }: Device,
 ): TrainingSettings {
-  const { loss, target, optimizer, batch = 64, microBatch = batch, freeze = [], average } = options;
+  const { loss, target, optimizer, freeze = [], average } = options;
+  const batch = firstBatch(options);
+  const { microBatch = batch } = options;
   return {
     loss: typeof loss === 'function' ? customLoss(loss, target) : loss,
     optimizer,

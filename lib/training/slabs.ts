@@ -40,6 +40,12 @@ export class Slabs {
     }
   }
 
+  /** Bytes by slab. */
+  get allocated(): Record<Slab, number> {
+    const bytes = names.map((name) => [name, this.buffers[name]?.byteLength ?? 0]);
+    return Object.fromEntries(bytes) as Record<Slab, number>;
+  }
+
   get parameters(): readonly ProgramParameter[] {
     return this.layout.parameters;
   }

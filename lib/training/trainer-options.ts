@@ -1,4 +1,4 @@
-import { checkRecompute, type Recompute } from '../program/recompute-options.js';
+import { checkRecompute, isBudget, type Recompute } from '../program/recompute-options.js';
 import { StriateError } from '../errors.js';
 import type { Network } from '../graph/network.js';
 import { checkNames } from '../graph/options.js';
@@ -19,8 +19,8 @@ export interface TrainerOptions {
   device?: Device | DeviceName;
   /** Threads of a device that the trainer opens; default: one a core. */
   threads?: number;
-  /** Images a step; default 64. */
-  batch?: number;
+  /** Images a step; default 64. `'auto'`: the largest number up to 1024 that the device has room for. */
+  batch?: number | 'auto';
   /**
    * Images that pass through the network at once; default `batch`. Fewer take less memory: a step then
    * adds up the gradients of several passes, and is the same as that of the whole batch. Batch
@@ -68,6 +68,11 @@ export interface TrainerOptions {
   classes?: readonly string[];
 }
 
+/** Images a step; where they are chosen later, a number to begin with. */
+export function firstBatch({ batch = 64 }: TrainerOptions): number {
+  return batch === 'auto' ? 32 : batch;
+}
+
 const optionNames = [
   ...['device', 'threads', 'batch', 'seed', 'loss', 'optimizer', 'precision', 'preprocess'],
   ...['weights', 'missing', 'freeze', 'resume', 'target', 'classes', 'lossScale'],
@@ -78,7 +83,8 @@ const optionNames = [
 export function checkOptions(network: Network, options: TrainerOptions): void {
   endsOf(network);
   checkNames('trainer', optionNames, options);
-  const { loss, optimizer, seed = 0, batch = 64, precision = 'float32', resume, weights } = options;
+  const { loss, optimizer, seed = 0, precision = 'float32', resume, weights } = options;
+  const batch = firstBatch(options);
   const refuse = (message: string, remedy: string): never => {
     throw new StriateError('INVALID_ARGUMENT', message, { remedy });
   };
@@ -103,6 +109,11 @@ export function checkOptions(network: Network, options: TrainerOptions): void {
   }
   if (average !== undefined) checkAverage(average);
   checkRecompute(options.recompute);
+  if (options.batch === 'auto' && (options.microBatch !== undefined || isBudget(options.recompute)))
+    refuse(
+      "batch is 'auto' beside microBatch or a budget",
+      'Leave these out; what a device may hold is its memoryLimit.',
+    );
   requirePrecision(precision);
   if (resume !== undefined && weights !== undefined)
     refuse('both weights and resume are given', 'A checkpoint brings its weights: leave one out.');

@@ -3,7 +3,8 @@ import type { Dataset } from '../data/dataset.js';
 import type { Network } from '../graph/network.js';
 import type { Loss } from '../losses/loss.js';
 import { computeTypeOf, type Precision } from '../program/precision.js';
-import type { Program, ProgramParameter } from '../program/program.js';
+import { Plan } from '../program/plan.js';
+import type { Program, ProgramParameter, Region } from '../program/program.js';
 import type { Device } from '../runtime/device.js';
 import { Averages, noAverage } from './averages.js';
 import { headerOf, writeCheckpoint } from './checkpoint.js';
@@ -34,6 +35,14 @@ export type { StepBatch, StepResult } from './step.js';
 export interface TrainerMemory {
   /** Bytes of the training plan by region. */
   planned: Program['bytes'];
+  /** The training plan: bytes by purpose and by layer, and where its peak stands. */
+  plan: Plan;
+  /**
+   * Bytes that this trainer holds now, by region: of programs (training, evaluation, inference) those that
+   * have run.
+   */
+  allocated: Partial<Record<Region, number>>;
+  allocatedBytes: number;
   /** What lives on the device, this trainer's and others'. */
   device: ReturnType<Device['memory']>;
 }
@@ -196,9 +205,18 @@ export class Trainer extends DeviceNetwork<OfAverages> implements AsyncDisposabl
     return digestOf(await this.weights());
   }
 
+  /** What the plan says, what this trainer holds, and what the device counts. */
   memory(): TrainerMemory {
     this.#lifetime.checkOpen();
-    return { planned: { ...this.#parts.layout.bytes }, device: this.device.memory() };
+    const { layout, slabs } = this.#parts;
+    const allocated = { ...this.#programs.allocated, ...slabs.allocated };
+    return {
+      planned: { ...layout.bytes },
+      plan: new Plan(layout),
+      allocated,
+      allocatedBytes: Object.values(allocated).reduce((a, b) => a + b, 0),
+      device: this.device.memory(),
+    };
   }
 
   /** Writes a checkpoint: all that `resume` and `load` need. The file appears whole or not at all. */
