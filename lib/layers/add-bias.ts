@@ -3,7 +3,12 @@ import { convAttributes, convBackwardFilterOp } from './conv2d-ops.js';
 import { batchAxes, eagerShape } from './eager.js';
 
 const pixels = { padding: { top: 0, right: 0, bottom: 0, left: 0 }, height: 1, width: 1 };
-const sums = convAttributes(pixels, { stride: [1, 1], dilation: [1, 1], groups: 1 });
+const sums = convAttributes(pixels, {
+  stride: [1, 1],
+  dilation: [1, 1],
+  groups: 1,
+  winograd: false,
+});
 
 /** y = x + b, b `[channels]`. */
 export const addBiasOp = defineOp({

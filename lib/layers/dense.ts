@@ -25,7 +25,12 @@ interface Options {
 
 // One pixel whose channels are all the inputs.
 const pixel = { padding: { top: 0, right: 0, bottom: 0, left: 0 }, height: 1, width: 1 };
-const attributes = convAttributes(pixel, { stride: [1, 1], dilation: [1, 1], groups: 1 });
+const attributes = convAttributes(pixel, {
+  stride: [1, 1],
+  dilation: [1, 1],
+  groups: 1,
+  winograd: false,
+});
 
 const make = defineLayer<Options>({
   kind: 'dense',

@@ -95,6 +95,7 @@ describe('network JSON', () => {
       dilation: [1, 1],
       groups: 1,
       algorithm: 'auto',
+      winograd: true,
       bias: true,
       init: { kind: 'heNormal' },
       biasInit: { kind: 'constant', value: 0 },

@@ -81,6 +81,7 @@ describe('conv2d', () => {
       activation: 0,
       algorithm: 0,
       tf32: 0,
+      winograd: 1, // still open: the compiler chooses
     });
     expect(instruction!.operands.b).to.equal(undefined);
   });
