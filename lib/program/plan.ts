@@ -149,7 +149,7 @@ export class Plan {
 }
 
 /** Of each thread of the CPU device; native/cpu/threads.h has the same. */
-const scratchBytes = 2 ** 20;
+const scratchBytes = 2 ** 22;
 
 function totalOf(bytes: Program['bytes']): number {
   const { parameters, gradients, optimizer, state, constants, arena, input } = bytes;

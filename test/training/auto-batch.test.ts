@@ -13,7 +13,7 @@ describe("trainer: batch 'auto'", () => {
   const options: TrainerOptions = { ...recipe, batch: 'auto' };
 
   it('is the largest that fits into the limit, and trains', async () => {
-    for (const memoryLimit of ['1.5MiB', '2MiB', '3.5MiB']) {
+    for (const memoryLimit of ['4.5MiB', '5MiB', '6.5MiB']) {
       await using cpu = await device('cpu', { threads: 1, memoryLimit });
       const scratch = cpu.memory().allocated;
       let batch = 0;
@@ -41,7 +41,7 @@ describe("trainer: batch 'auto'", () => {
       await using trainer = await net.trainer({ ...options, device: 'cpu' });
       expect(trainer.batch).to.equal(1024);
     }
-    await using tiny = await device('cpu', { threads: 1, memoryLimit: 2 ** 20 + 4096 });
+    await using tiny = await device('cpu', { threads: 1, memoryLimit: 2 ** 22 + 4096 });
     const error = (await errorOf(net.trainer({ ...options, device: tiny })))!;
     expect(error.code).to.equal('OUT_OF_DEVICE_MEMORY');
     expect(error.message).to.match(/not even a batch of 1 fits/);
@@ -51,7 +51,7 @@ describe("trainer: batch 'auto'", () => {
   });
 
   it('says what would make a step fit, the cheapest first', async () => {
-    await using cpu = await device('cpu', { threads: 1, memoryLimit: '2MiB' });
+    await using cpu = await device('cpu', { threads: 1, memoryLimit: '5MiB' });
     const step = async (): Promise<void> => {
       await using trainer = await net.trainer({ ...recipe, device: cpu, batch: 500 });
       await trainer.step({ x: new Uint8Array(500 * 64), target: new Int32Array(500) });
