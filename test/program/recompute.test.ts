@@ -181,7 +181,8 @@ describe('recomputation', () => {
     const small = { classes: 10, input: [64, 64, 3] as const };
     for (const net of [resnet18(small), googlenetBn(small), vgg16(small)]) {
       const [none, light, auto] = (['none', 'light', 'auto'] as const).map(
-        (mode) => new Plan(train(net, mode, { batch: 8 })).arena.bytes,
+        // So many images that the workspaces of the convolutions count for little.
+        (mode) => new Plan(train(net, mode, { batch: 32 })).arena.bytes,
       );
       expect(light).to.be.below(0.8 * none!);
       expect(auto).to.be.at.most(light!);
