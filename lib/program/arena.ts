@@ -60,8 +60,11 @@ export function assignOffsets(blocks: readonly Block[]): { offsets: number[]; by
 
 /** An arena of so many times the lower bound is not searched for a smaller one. */
 const enough = 1.005;
-/** Blocks that the search compares with one another, in all. */
+/** One of so many times is searched for long: half a second. */
+const poor = 1.03;
+/** Blocks that the search compares with one another, in all; the long one's. */
 const searchWork = 4_000_000;
+const longWork = 80_000_000;
 
 /**
  * Places the blocks again and again, each time with one of the highest moved before one that lies below
@@ -76,11 +79,13 @@ function improve(
 ): { offsets: number[]; bytes: number } {
   let state = 1;
   const draw = (n: number): number => (state = (state * 48271) % 2147483647) % n;
-  const rounds = Math.floor(searchWork / (blocks.length * blocks.length + 1));
+  const roundsOf = (work: number): number => Math.floor(work / (blocks.length * blocks.length + 1));
+  const [rounds, mostRounds] = [roundsOf(searchWork), roundsOf(longWork)];
   let order = [...start];
   let current = found;
   let best = found;
-  for (let round = 0; round < rounds && best.bytes > least * enough; round++) {
+  for (let round = 0; round < mostRounds; round++) {
+    if (best.bytes <= least * (round < rounds ? enough : poor)) break;
     const { offsets, bytes } = current;
     const top = order.filter((i) => offsets[i]! + align(blocks[i]!.bytes) === bytes);
     const moved = top[draw(top.length)]!;

@@ -147,7 +147,7 @@ describe('executable', () => {
   });
 
   it('says what a program that does not fit asks for, and what would fit', async () => {
-    await using small = await device('cpu', { threads: 1, memoryLimit: '1.5MiB' });
+    await using small = await device('cpu', { threads: 1, memoryLimit: '4.5MiB' }); // 4 MiB are the thread's
     const net = sequential(
       [16, 16, 4],
       [conv2d({ filters: 8, size: 3 }), flatten(), dense({ units: 2 })],
