@@ -58,7 +58,10 @@ async function decoded(
   return viewed(image, { ...size, channels: 4 }, channels, view);
 }
 
-/** Pixels as they are. */
+/**
+ * Pixels as they are.
+ * @internal
+ */
 export function rawInput(
   sharp: typeof sharpLibrary,
   bytes: Uint8Array,

@@ -157,6 +157,7 @@ export async function* imagesBelow(root: string, folder: string): AsyncGenerator
   }
 }
 
+/** @internal */
 export async function list(folder: string) {
   try {
     return await readdir(folder, { withFileTypes: true });

@@ -1,7 +1,10 @@
 import { open, stat } from 'node:fs/promises';
 import { CancelledError, StriateError } from '../../errors.js';
 
-/** A file that is read in pieces from anywhere: on a disk, or behind HTTP. */
+/**
+ * A file that is read in pieces from anywhere: on a disk, or behind HTTP.
+ * @internal
+ */
 export interface RandomBytes {
   readonly name: string;
   /** Length and, where it is known, when the file was last changed. */
@@ -21,7 +24,10 @@ export interface FileState {
 /** No image is as large; what is beside a shard is not either. */
 export const mostBytes = 2 ** 30;
 
-/** A file on a disk. It is open only while it is read. */
+/**
+ * A file on a disk. It is open only while it is read.
+ * @internal
+ */
 export class LocalFile implements RandomBytes {
   constructor(readonly name: string) {}
 

@@ -30,7 +30,10 @@ export function readHttpOptions(where: string, options: HttpOptions = {}): Requi
   return read;
 }
 
-/** A file behind HTTP or HTTPS, read by range requests. */
+/**
+ * A file behind HTTP or HTTPS, read by range requests.
+ * @internal
+ */
 export class HttpFile implements RandomBytes {
   private total: number | undefined;
 
