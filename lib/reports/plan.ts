@@ -24,7 +24,10 @@ export interface PlanFit {
 }
 
 /** As the notes on convolutional networks count: parameters and what follows them, volumes, the rest. */
-const groups: readonly { title: string; categories: readonly (readonly [Category | 'scratch', string])[] }[] = [
+const groups: readonly {
+  title: string;
+  categories: readonly (readonly [Category | 'scratch', string])[];
+}[] = [
   {
     title: 'parameters',
     categories: [
